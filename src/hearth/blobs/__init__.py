@@ -1,0 +1,1 @@
+"""Bytes by key: uploads, outputs, sources. Content types and names live in the rows that point here."""

@@ -1,0 +1,37 @@
+"""Who calls. A token belongs to exactly one account; requests act as its owner."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+
+class AccountType(StrEnum):
+    USER = "user"
+    ORGANIZATION = "organization"
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    username: str
+    created_at: float
+    type: AccountType = AccountType.USER
+    name: str = ""
+    admin: bool = False
+    github_url: str | None = None
+    avatar_url: str | None = None
+    webhook_secret: bytes = b""
+    """`whsec_…`, sealed with the server's key."""
+
+
+class Token(msgspec.Struct, frozen=True, kw_only=True):
+    """An API token. The token itself is shown once and stored only as a hash."""
+
+    hash: str
+    account_id: str
+    name: str
+    created_at: float
+    hint: str = ""
+    """Last four characters, to tell tokens apart in a list."""
+    disabled_at: float | None = None

@@ -1,0 +1,116 @@
+"""Models, their immutable versions, and the builds that make versions."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+
+class Visibility(StrEnum):
+    PUBLIC = "public"
+    PRIVATE = "private"
+
+
+class Model(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    account_id: str
+    owner: str
+    name: str
+    created_at: float
+    visibility: Visibility = Visibility.PRIVATE
+    hardware: str = "cpu"
+    description: str | None = None
+    readme: str | None = None
+    github_url: str | None = None
+    paper_url: str | None = None
+    weights_url: str | None = None
+    license_url: str | None = None
+    cover_image_url: str | None = None
+    run_count: int = 0
+    latest_version_id: str | None = None
+    latest_version_at: float | None = None
+    default_example_id: str | None = None
+    priority: int = 0
+    """Breaks ties when a bare `latest` fits several models: the higher one is meant."""
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.owner}/{self.name}"
+
+
+class SourceFile(msgspec.Struct, frozen=True, kw_only=True):
+    """One file of a pushed folder, by content."""
+
+    path: str
+    """Relative, with `/`, no `..`."""
+    sha256: str
+    size: int
+    executable: bool = False
+
+
+class Recipe(msgspec.Struct, frozen=True, kw_only=True):
+    """What it takes to start an instance of a version."""
+
+    source: tuple[SourceFile, ...]
+    environment: str
+    """Key of the built environment: 64 hex digits over lock, interpreter and run commands."""
+    lock: str = ""
+    """`uv pip freeze` of that environment."""
+    python_version: str = ""
+    predict: str | None = None
+    """`predict.py:Predictor`."""
+    train: str | None = None
+    concurrency: int = 1
+    is_async: bool = False
+    streaming: bool = False
+    """Declared with @cog.streaming, or the output is an iterator."""
+    takes_weights: bool = False
+    weights: str | None = None
+    """Becomes COG_WEIGHTS: set on versions that a training made."""
+    variables: dict[str, str] = {}
+    """cog.yaml's `environment`."""
+
+
+class Version(msgspec.Struct, frozen=True, kw_only=True):
+    """An immutable, runnable state of a model."""
+
+    id: str
+    """64 hex digits, over model name, source, environment and schema: the same push is the same version."""
+    model_id: str
+    model: str
+    """`owner/name`."""
+    created_at: float
+    cog_version: str
+    openapi_schema: dict[str, Any]
+    recipe: Recipe
+
+
+class BuildState(StrEnum):
+    UPLOADING = "uploading"
+    """Waits for the files that the server does not have."""
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+    @property
+    def terminal(self) -> bool:
+        return self in (BuildState.SUCCEEDED, BuildState.FAILED)
+
+
+class Build(msgspec.Struct, frozen=True, kw_only=True):
+    """One push on its way to a version. Its log is kept apart (`store.builds.log`)."""
+
+    id: str
+    account_id: str
+    model_id: str
+    model: str
+    source: tuple[SourceFile, ...]
+    created_at: float
+    state: BuildState = BuildState.UPLOADING
+    version_id: str | None = None
+    error: str | None = None
+    hint: str | None = None
+    completed_at: float | None = None

@@ -1,0 +1,1 @@
+"""What leaves the machine: input downloads and webhooks, both under one address policy."""

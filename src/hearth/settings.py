@@ -1,0 +1,144 @@
+"""One frozen record of everything an operator can set, and the only reader of environment and hearth.toml.
+
+Order: built-in defaults, then `hearth.toml` in the data folder (or `HEARTH_CONFIG`), then `HEARTH_*`
+variables, then command-line flags. Each field is the variable `HEARTH_<NAME>` and the TOML key `<name>`.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+
+class SettingsInvalid(Exception):
+    """A setting cannot be used. The message names it and says what is expected."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Sizes are bytes, times are seconds."""
+
+    data: Path = Path("hearth-data")
+    """Everything Hearth keeps on this disk."""
+    host: str = "127.0.0.1"
+    port: int = 8700
+    tls: bool = True
+    """Serve https with a certificate of a local authority made on first start: the official clients wrap
+    only https and data outputs."""
+    tls_names: tuple[str, ...] = ()
+    """Further host names and addresses for the certificate."""
+    public_url: str | None = None
+    """How callers reach this server, if a proxy stands before it. Default: what each request says."""
+    trust_proxy: bool = False
+    """Believe X-Forwarded-Proto and X-Forwarded-Host."""
+
+    database: str | None = None
+    """`postgresql://…`; default: SQLite in the data folder."""
+    blobs: str | None = None
+    """`s3://bucket/prefix` (credentials by AWS_* variables); default: a folder in the data folder."""
+    secret_key: str | None = None
+    """Seals secrets at rest; default: made on first start and kept in the data folder."""
+
+    bootstrap_user: str = "admin"
+    bootstrap_token: str | None = None
+
+    allow_private_addresses: bool = False
+    """Let webhooks and input URLs reach private ranges. Loopback is allowed by itself when the server
+    listens on loopback only; cloud metadata addresses are refused always."""
+    allow_addresses: tuple[str, ...] = ()
+    """Networks that may be reached even so: `10.1.0.0/16`."""
+
+    max_instances: int = 8
+    """Instances at the same time, over all models."""
+    max_instances_per_version: int = 1
+    idle_timeout: float = 300.0
+    """An instance without work this long is stopped."""
+    setup_timeout: float = 600.0
+    run_timeout: float = 1800.0
+    cancel_grace: float = 10.0
+    """Between a polite cancel and a kill."""
+    drain_timeout: float = 30.0
+    """On SIGTERM, how long running predictions may go on."""
+    install_system_packages: bool = False
+
+    max_file: int = 100 * 1024 * 1024
+    """One uploaded file."""
+    max_input_file: int = 2 * 1024**3
+    """One file that an input URL names."""
+    max_output_file: int = 10 * 1024**3
+    max_body: int = 64 * 1024 * 1024
+    """One JSON body; inline data URIs count."""
+    inline_limit: int = 256 * 1024
+    """Data URIs in inputs beyond this are stored as files."""
+    data_uri_outputs: int = 20 * 1024 * 1024
+    """Over plain http, file outputs up to this size come as data URIs in held replies."""
+
+    upload_ttl: float = 24 * 3600.0
+    retention: float = 30 * 24 * 3600.0
+    """How long a finished prediction keeps its input, output, logs and files."""
+    show_aborted: bool = False
+    """Show `aborted` on the wire instead of `canceled`. Current official clients break on it."""
+
+    log_level: str = "info"
+    log_format: str = "text"
+    """text or json."""
+    model_environment: dict[str, str] = {}
+    """Variables for every model process: HF_TOKEN, HF_HUB_OFFLINE …"""
+
+
+def load(flags: Mapping[str, Any] | None = None, *, environ: Mapping[str, str] | None = None) -> Settings:
+    """The settings in force. Raises SettingsInvalid, naming the setting."""
+    env = os.environ if environ is None else environ
+    given = {k: v for k, v in (flags or {}).items() if v is not None}
+    data = Path(given.get("data") or env.get("HEARTH_DATA") or "hearth-data").expanduser().absolute()
+    values: dict[str, Any] = {}
+    file = Path(env["HEARTH_CONFIG"]) if "HEARTH_CONFIG" in env else data / "hearth.toml"
+    if file.exists() or "HEARTH_CONFIG" in env:
+        try:
+            values.update(tomllib.loads(file.read_text()))
+        except (OSError, tomllib.TOMLDecodeError) as error:
+            raise SettingsInvalid(f"{file}: {error}") from error
+    names = {f.name: f for f in msgspec.structs.fields(Settings)}
+    for name in values:
+        if name not in names:
+            raise SettingsInvalid(f"{file}: unknown setting {name!r}")
+    for name in names:
+        text = env.get(f"HEARTH_{name.upper()}")
+        if text is not None:
+            values[name] = _from_text(name, text, names[name].type)
+    values.update(given)
+    values["data"] = str(data)
+    try:
+        return msgspec.convert(_plain(values), Settings, strict=False, dec_hook=_path)
+    except msgspec.ValidationError as error:
+        raise SettingsInvalid(f"a setting has a wrong value: {error}") from error
+
+
+def _from_text(name: str, text: str, type_: Any) -> Any:
+    if type_ is bool:
+        lowered = text.strip().lower()
+        if lowered not in ("1", "0", "true", "false", "yes", "no", "on", "off"):
+            raise SettingsInvalid(f"HEARTH_{name.upper()}: expected 1 or 0, got {text!r}")
+        return lowered in ("1", "true", "yes", "on")
+    if type_ == tuple[str, ...]:
+        return [part.strip() for part in text.split(",") if part.strip()]
+    if type_ == dict[str, str]:
+        try:
+            return msgspec.json.decode(text, type=dict[str, str])
+        except msgspec.DecodeError as error:
+            raise SettingsInvalid(f"HEARTH_{name.upper()}: expected a JSON object of strings: {error}") from error
+    if text == "" and type_ is not str:
+        return None
+    return text
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    return {k: str(v) if isinstance(v, Path) else list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+
+
+def _path(type_: type, value: Any) -> Any:
+    return type_(value)

@@ -1,0 +1,273 @@
+"""The store's port. Every method is one transaction; what it returns has been made durable.
+
+Lists go newest first and are index walks. A cursor is a `(time, id)` position, so pages stay right while
+rows come and go. Methods raise only errors of `hearth.errors` and the driver's own for a broken database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+
+import msgspec
+
+from hearth.domain.account import Account, Token
+from hearth.domain.events import Event
+from hearth.domain.file import File
+from hearth.domain.model import Build, BuildState, Model, Version
+from hearth.domain.prediction import Prediction, PredictionKind
+from hearth.domain.webhook import Attempt, Delivery
+
+T = TypeVar("T")
+
+
+class Cursor(NamedTuple):
+    """A position between rows: everything strictly beyond `(at, id)` in the page's direction."""
+
+    at: float
+    id: str
+    reverse: bool = False
+    """False: older rows follow. True: the page before, newer rows, still returned newest first."""
+
+
+class Page(msgspec.Struct, Generic[T], frozen=True):
+    items: list[T]
+    older: Cursor | None
+    """Where the next page starts; None at the end."""
+    newer: Cursor | None
+    """Where the previous page starts; None at the beginning."""
+
+
+class Lease(NamedTuple):
+    """Who works on a queued prediction, and until when that is believed without renewal."""
+
+    owner: str
+    until: float
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """One step of a prediction's life, recorded whole or not at all.
+
+    Writes the row (output and logs only when the phase is terminal), appends the events as one segment,
+    puts the deliveries in the outbox, and takes a terminal prediction out of the queue. A prediction
+    that goes back to QUEUED stays in the queue under the same owner.
+    """
+
+    prediction: Prediction
+    events: Sequence[Event] = ()
+    deliveries: Sequence[Delivery] = ()
+    owner: str | None = None
+    """If set, the change applies only while this owner holds the lease."""
+
+
+class Claim(NamedTuple):
+    prediction: Prediction
+    secrets: bytes | None
+    """The sealed real values of secret inputs."""
+    delivered: bool
+    """Whether any output event is stored: then it must not run again."""
+
+
+class Predictions(Protocol):
+    ordered: bool
+    """Whether writes apply in the order of the calls, so that `record` may follow an unfinished `create`."""
+
+    def create(
+        self,
+        prediction: Prediction,
+        events: Sequence[Event],
+        *,
+        lease: Lease | None = None,
+        secrets: bytes | None = None,
+        deliveries: Sequence[Delivery] = (),
+    ) -> Awaitable[None]:
+        """Store row, queue entry and events, and count the model's run. Started by the call, not by awaiting it."""
+        ...
+
+    def record(self, change: Change) -> Awaitable[bool]:
+        """Apply a change; False if the prediction is terminal, gone, or leased to somebody else."""
+        ...
+
+    async def get(self, id: str) -> Prediction | None: ...
+
+    async def events(self, id: str, after: int = -1) -> list[Event]:
+        """Events with seq > after, in order."""
+        ...
+
+    async def page(
+        self,
+        account_id: str,
+        kind: PredictionKind,
+        *,
+        limit: int = 100,
+        cursor: Cursor | None = None,
+        created_after: float | None = None,
+        created_before: float | None = None,
+        source: str | None = None,
+    ) -> Page[Prediction]:
+        """`created_after` is inclusive, `created_before` exclusive."""
+        ...
+
+    async def request_cancel(self, id: str, at: float) -> bool:
+        """Note that somebody asked for the end; False if it is terminal, gone, or was asked before."""
+        ...
+
+    async def scrub(self, before: float, limit: int) -> list[str]:
+        """Remove input, output, logs and events of up to `limit` predictions that ended before `before`
+        and still have their data; mark them `data_removed`; return their ids."""
+        ...
+
+
+class Queue(Protocol):
+    async def claim(self, owner: str, now: float, until: float, limit: int) -> list[Claim]:
+        """Lease entries that nobody holds or whose lease ran out, oldest first."""
+        ...
+
+    async def renew(self, owner: str, until: float) -> int:
+        """Extend all leases of an owner; how many it holds."""
+        ...
+
+    async def abandon(self, keep_owner: str | None = None) -> int:
+        """Drop every lease but those of `keep_owner`. Only for a store with a single server."""
+        ...
+
+    async def cancels(self, owner: str) -> list[str]:
+        """Leased predictions whose cancel was requested."""
+        ...
+
+    async def depth(self) -> dict[str, int]:
+        """Waiting and running predictions by version id."""
+        ...
+
+
+class Accounts(Protocol):
+    async def create(self, account: Account) -> None:
+        """Raises Conflict on a taken username."""
+        ...
+
+    async def get(self, id: str) -> Account | None: ...
+    async def by_username(self, username: str) -> Account | None: ...
+    async def by_token(self, hash: str) -> Account | None:
+        """The account of an enabled token."""
+        ...
+
+    async def count(self) -> int: ...
+    async def add_token(self, token: Token) -> None: ...
+    async def tokens(self, account_id: str) -> list[Token]: ...
+    async def disable_token(self, account_id: str, name: str, at: float) -> bool: ...
+
+
+class Models(Protocol):
+    async def create(self, model: Model) -> None:
+        """Raises Conflict on a taken owner/name."""
+        ...
+
+    async def get(self, owner: str, name: str) -> Model | None: ...
+    async def update(self, id: str, fields: dict[str, Any]) -> Model | None:
+        """Set the named fields; raises ValueError for one that is not a column."""
+        ...
+
+    async def delete(self, id: str) -> bool: ...
+    async def page(
+        self,
+        *,
+        account_id: str | None = None,
+        limit: int = 25,
+        cursor: Cursor | None = None,
+    ) -> Page[Model]:
+        """All models of an account, or all public ones, newest first."""
+        ...
+
+
+class Versions(Protocol):
+    async def add(self, version: Version) -> bool:
+        """Store it and make it the model's latest; False if this id exists already (it then becomes latest)."""
+        ...
+
+    async def get(self, id: str) -> Version | None: ...
+    async def page(self, model_id: str, *, limit: int = 25, cursor: Cursor | None = None) -> Page[Version]: ...
+    async def latest_visible(self, account_id: str) -> list[tuple[Model, Version]]:
+        """The latest version of every model this account may run."""
+        ...
+
+
+class Builds(Protocol):
+    async def create(self, build: Build) -> None: ...
+    async def get(self, id: str) -> Build | None: ...
+    async def move(
+        self,
+        id: str,
+        state: BuildState,
+        *,
+        at: float,
+        version_id: str | None = None,
+        error: str | None = None,
+        hint: str | None = None,
+    ) -> bool:
+        """False if it is terminal already."""
+        ...
+
+    async def pending(self) -> list[Build]:
+        """Queued and running builds, oldest first."""
+        ...
+
+    async def append_log(self, id: str, text: str) -> None: ...
+    async def log(self, id: str) -> str: ...
+
+
+class Files(Protocol):
+    async def add(self, file: File) -> None: ...
+    async def get(self, id: str) -> File | None: ...
+    async def page(self, account_id: str, *, limit: int = 100, cursor: Cursor | None = None) -> Page[File]:
+        """Uploads of an account."""
+        ...
+
+    async def delete(self, ids: Sequence[str]) -> int: ...
+    async def expired(self, now: float, limit: int) -> list[File]: ...
+    async def of_predictions(self, ids: Sequence[str]) -> list[File]: ...
+
+
+class Outbox(Protocol):
+    async def claim(self, now: float, until: float, limit: int) -> list[Delivery]:
+        """Pending deliveries that are due, their due time moved to `until` so that no other courier takes them."""
+        ...
+
+    async def record(self, delivery: Delivery, attempt: Attempt) -> None:
+        """Store an attempt and the delivery's new state, attempts and due time."""
+        ...
+
+    async def next_due(self) -> float | None: ...
+    async def of_prediction(self, prediction_id: str) -> list[tuple[Delivery, list[Attempt]]]:
+        """In order of creation."""
+        ...
+
+    async def page(
+        self, account_id: str, *, limit: int = 100, cursor: Cursor | None = None
+    ) -> Page[tuple[Delivery, list[Attempt]]]: ...
+
+    async def replay(self, delivery_id: str, account_id: str, due_at: float) -> bool:
+        """Send a delivered or failed one again."""
+        ...
+
+
+class Store(Protocol):
+    predictions: Predictions
+    queue: Queue
+    accounts: Accounts
+    models: Models
+    versions: Versions
+    builds: Builds
+    files: Files
+    outbox: Outbox
+
+    async def open(self) -> None:
+        """Connect and bring the schema up to date."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what was written, then let go."""
+        ...
+
+    async def ping(self) -> None:
+        """Raises if a write would not succeed."""
+        ...
