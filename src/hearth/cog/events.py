@@ -1,0 +1,62 @@
+"""What a running prediction reports, as coglet's server-sent events carry it (cog-runtime.md 5.2)."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+
+class Started(msgspec.Struct, frozen=True):
+    """The model's run() was dispatched."""
+
+
+class Log(msgspec.Struct, frozen=True):
+    """Text the model printed: a whole line, or what it flushed, verbatim."""
+
+    source: str
+    """`stdout` or `stderr`."""
+    text: str = msgspec.field(name="data")
+
+
+class Metric(msgspec.Struct, frozen=True):
+    name: str
+    value: Any
+    mode: Literal["replace", "incr", "append"] = "replace"
+
+
+class Output(msgspec.Struct, frozen=True):
+    """One item: a yield, an element of a returned list, or the whole of any other result."""
+
+    chunk: Any
+    index: int
+
+
+class Completed(msgspec.Struct, frozen=True):
+    """The end. `error` is `ExceptionType: message`, without coglet's prefixes and without a traceback."""
+
+    status: Literal["succeeded", "failed", "canceled"]
+    output: Any = None
+    error: str | None = None
+    logs: str = ""
+    metrics: dict[str, Any] = {}
+
+
+Event = Started | Log | Metric | Output | Completed
+
+CHUNK_METRIC = "hearth_chunk"
+"""The wrapper repeats each item of an async generator as this metric, `{"i": index, "v": item}`: coglet
+sends metrics at once, but the items only at the end. `wrapper.py` has the same word."""
+
+_PREFIX = "Prediction failed: "
+_PREFIXES = ("Generator iteration error: ", "Async prediction failed: ", "Training failed: ")
+
+
+def plain_error(text: str) -> str:
+    """`ExceptionType: message`, out of coglet's error (cog-runtime.md 5.5)."""
+    for _ in range(2):
+        text = text.removeprefix(_PREFIX)
+    for prefix in _PREFIXES:
+        if text.startswith(prefix):
+            return text.removeprefix(prefix)
+    return text
