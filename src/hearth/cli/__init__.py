@@ -1,0 +1,64 @@
+"""The `hearth` command. One module per group; every command but `serve` and `doctor` talks HTTP to a server."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from hearth import __version__
+from hearth.cli import doctor, env, instances, models, predictions, push, run, serve, token
+from hearth.cli.connection import Failure
+from hearth.cli.output import err
+
+app = typer.Typer(
+    name="hearth",
+    help="A model platform on your own machines: push Cog models, run them through Replicate's API.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+for command in (
+    serve.serve,
+    push.push,
+    run.run,
+    models.models,
+    models.versions,
+    predictions.predictions,
+    predictions.cancel,
+    predictions.logs,
+    predictions.webhooks,
+    instances.ps,
+    env.env,
+    doctor.doctor,
+):
+    app.command()(command)
+app.add_typer(token.app, name="token")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"hearth {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None: ...
+
+
+def main() -> None:
+    """The console script: failures become one sentence and a hint, and exit status 1."""
+    try:
+        app()
+    except Failure as failure:
+        err.print(f"[bold red]Error:[/bold red] {failure}", markup=True)
+        if failure.hint:
+            err.print(failure.hint, markup=False)
+        sys.exit(1)
+    except BrokenPipeError:
+        sys.exit(141)

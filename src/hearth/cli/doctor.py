@@ -1,0 +1,182 @@
+"""`hearth doctor`: what this machine lacks to run models, and how to mend it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.text import Text
+
+from hearth import __version__
+from hearth.cli.connection import Client, Failure, data_folder, find
+from hearth.cli.options import Data, Json
+from hearth.cli.output import out, show_json, size
+
+
+class Finding(msgspec.Struct, frozen=True):
+    check: str
+    state: str
+    """ok, warn or bad."""
+    says: str
+    mend: str | None = None
+
+
+def doctor(
+    port: Annotated[int, typer.Option(help="The port `hearth serve` would use.")] = 8700,
+    json: Json = False,
+    data: Data = None,
+) -> None:
+    """Check Python, uv, disk, ports and accelerators, and say how to mend what is wrong."""
+    folder = data_folder(data)
+    checks: tuple[Callable[[], Finding], ...] = (
+        _python,
+        _uv,
+        _interpreters,
+        lambda: _disk(folder),
+        lambda: _links(folder),
+        lambda: _port(port),
+        _memory,
+        _accelerators,
+        lambda: _server(data),
+    )
+    findings = [check() for check in checks]
+    if json:
+        show_json(msgspec.to_builtins(findings))
+    else:
+        marks = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "bad": ("✗", "red")}
+        for finding in findings:
+            mark, colour = marks[finding.state]
+            out.print(Text(f"{mark} ", style=colour) + Text(f"{finding.check}: {finding.says}"))
+            if finding.mend:
+                out.print(Text(f"  → {finding.mend}"))
+    if any(f.state == "bad" for f in findings):
+        raise typer.Exit(1)
+
+
+def _python() -> Finding:
+    says = f"{platform.python_version()} at {sys.executable}, Hearth {__version__}, {platform.platform()}"
+    return Finding("Python", "ok", says)
+
+
+def _uv() -> Finding:
+    path = uv_path()
+    if path is None:
+        return Finding("uv", "bad", "not found", "pip install uv, into the environment that holds hearth")
+    ran = subprocess.run([path, "--version"], capture_output=True, text=True, check=False)
+    if ran.returncode:
+        return Finding("uv", "bad", f"{path} does not run: {ran.stderr.strip()}", "pip install --force-reinstall uv")
+    return Finding("uv", "ok", f"{ran.stdout.strip()} at {path}")
+
+
+def uv_path() -> str | None:
+    """uv beside our own interpreter, else the one on PATH."""
+    beside = Path(sys.executable).with_name("uv")
+    return str(beside) if beside.exists() else shutil.which("uv")
+
+
+def _interpreters() -> Finding:
+    found = []
+    for minor in range(10, 14):
+        path = shutil.which(f"python3.{minor}")
+        if path and subprocess.run([path, "-c", ""], capture_output=True, check=False).returncode == 0:
+            found.append(f"3.{minor}")
+    own = f"{sys.version_info.major}.{sys.version_info.minor}"
+    known = sorted({*found, own}, key=lambda v: int(v.split(".")[1]))
+    return Finding(
+        "Interpreters for models",
+        "ok" if len(known) > 1 else "warn",
+        ", ".join(known),
+        None if len(known) > 1 else "models that ask for another Python need it installed: uv python install 3.12",
+    )
+
+
+def _disk(folder: Path) -> Finding:
+    existing = _existing(folder)
+    usage = shutil.disk_usage(existing)
+    says = f"{size(usage.free)} free of {size(usage.total)} at {folder}"
+    if not os.access(existing, os.W_OK):
+        return Finding("Disk", "bad", f"{existing} is not writable", "choose another folder: hearth serve --data DIR")
+    if usage.free < 2 * 10**9:
+        return Finding("Disk", "bad", says, "free some space: models and their environments need gigabytes")
+    if usage.free < 20 * 10**9:
+        return Finding("Disk", "warn", says, "enough to begin; environments with PyTorch take gigabytes each")
+    return Finding("Disk", "ok", says)
+
+
+def _links(folder: Path) -> Finding:
+    cache = Path(os.environ.get("UV_CACHE_DIR") or "~/.cache/uv").expanduser()
+    if _existing(cache).stat().st_dev == _existing(folder).stat().st_dev:
+        return Finding("uv's cache", "ok", "on the same file system: environments share their files")
+    return Finding(
+        "uv's cache",
+        "warn",
+        f"{cache} is on another file system than {folder}: every environment is a full copy",
+        f"export UV_CACHE_DIR={folder / 'uv-cache'}",
+    )
+
+
+def _port(port: int) -> Finding:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            return Finding(
+                "Port",
+                "warn",
+                f"{port} is taken ({error.strerror})",
+                "fine if it is hearth; else: hearth serve --port N",
+            )
+    return Finding("Port", "ok", f"{port} is free")
+
+
+def _memory() -> Finding:
+    try:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError):
+        return Finding("Memory", "warn", "unknown on this system")
+    return Finding("Memory", "ok" if total > 2 * 10**9 else "warn", f"{size(total)}, {os.cpu_count()} CPUs")
+
+
+def _accelerators() -> Finding:
+    smi = shutil.which("nvidia-smi")
+    if smi is None:
+        if platform.system() == "Darwin" and platform.machine() == "arm64":
+            return Finding("Accelerators", "ok", "Apple silicon (MPS)")
+        return Finding("Accelerators", "ok", "none: models run on the CPU")
+    query = [smi, "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
+    ran = subprocess.run(query, capture_output=True, text=True, check=False, timeout=20)
+    if ran.returncode:
+        return Finding(
+            "Accelerators", "warn", "nvidia-smi fails: " + ran.stdout.strip()[:200], "check the NVIDIA driver"
+        )
+    return Finding("Accelerators", "ok", "; ".join(ran.stdout.strip().splitlines()))
+
+
+def _server(data: Path | None) -> Finding:
+    try:
+        connection = find(data)
+    except Failure as failure:
+        return Finding("Server", "warn", str(failure), failure.hint)
+    try:
+        with Client(connection) as client:
+            account = client.call("GET", "account")
+    except Failure as failure:
+        return Finding("Server", "warn", str(failure), "hearth serve")
+    return Finding("Server", "ok", f"{connection.url} answers; you are {account['username']}")
+
+
+def _existing(path: Path) -> Path:
+    """The nearest ancestor that exists."""
+    while not path.exists():
+        path = path.parent
+    return path

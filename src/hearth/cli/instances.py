@@ -1,0 +1,33 @@
+"""`hearth ps`: what runs, in which state, and why."""
+
+from __future__ import annotations
+
+from hearth.cli.connection import Client, find
+from hearth.cli.options import Data, Json
+from hearth.cli.output import show_json, size, table, when
+
+
+def ps(json: Json = False, data: Data = None) -> None:
+    """Show instances, their state and why."""
+    with Client(find(data)) as client:
+        found = client.call("GET", "admin/instances")["results"]
+    if json:
+        show_json(found)
+        return
+    table(
+        ("INSTANCE", "MODEL", "VERSION", "STATE", "SLOTS", "MEMORY", "SINCE", "BECAUSE"),
+        [
+            (
+                i["id"][-8:],
+                i["model"],
+                i["version"][:12],
+                i["state"],
+                f"{i['busy']}/{i['slots']}",
+                size(i["memory"]),
+                when(i["started_at"]),
+                i["because"],
+            )
+            for i in found
+        ],
+        "No instances. The first prediction of a model boots one.",
+    )

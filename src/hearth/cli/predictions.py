@@ -1,0 +1,120 @@
+"""`hearth predictions`, `cancel`, `logs` and `webhooks`."""
+
+from __future__ import annotations
+
+import json as json_module
+import sys
+from typing import Annotated
+
+import typer
+
+from hearth.cli.connection import Client, find
+from hearth.cli.options import Data, Json, Limit
+from hearth.cli.output import err, line, show_json, table, when
+
+Id = Annotated[str, typer.Argument(metavar="ID", help="A prediction's id.")]
+
+
+def predictions(json: Json = False, limit: Limit = 20, data: Data = None) -> None:
+    """List your latest predictions."""
+    with Client(find(data)) as client:
+        found = list(client.pages("predictions", limit))
+    if json:
+        show_json(found)
+        return
+    table(
+        ("ID", "MODEL", "STATUS", "CREATED", "SECONDS", "ERROR"),
+        [
+            (
+                p["id"],
+                p["model"],
+                p["status"],
+                when(p["created_at"]),
+                _seconds(p),
+                line(p.get("error") or "", 40),
+            )
+            for p in found
+        ],
+        "No predictions yet. Make one: hearth run owner/name -i key=value",
+    )
+
+
+def cancel(id: Id, json: Json = False, data: Data = None) -> None:
+    """Cancel a prediction, wherever it is."""
+    with Client(find(data)) as client:
+        prediction = client.call("POST", f"predictions/{id}/cancel")
+    if json:
+        show_json(prediction)
+        return
+    err.print(f"{id}: {prediction['status']}")
+
+
+def logs(
+    id: Id,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until it ends.")] = False,
+    json: Json = False,
+    data: Data = None,
+) -> None:
+    """Print what a prediction logged."""
+    with Client(find(data)) as client:
+        if follow and not json:
+            for kind, _, text in client.events(f"predictions/{id}/events?follow=true"):
+                if kind == "log":
+                    sys.stdout.write(json_module.loads(text)["data"])
+                    sys.stdout.flush()
+            return
+        prediction = client.call("GET", f"predictions/{id}")
+        if json:
+            timeline = client.call("GET", f"predictions/{id}/events")["results"]
+            show_json({"logs": prediction["logs"], "events": timeline})
+            return
+    sys.stdout.write(prediction["logs"] or "")
+
+
+def webhooks(
+    id: Annotated[str | None, typer.Argument(metavar="[ID]", help="A prediction's id.")] = None,
+    replay: Annotated[str | None, typer.Option("--replay", help="Send this delivery again.")] = None,
+    json: Json = False,
+    limit: Limit = 20,
+    data: Data = None,
+) -> None:
+    """Show webhook deliveries and their attempts."""
+    with Client(find(data)) as client:
+        if replay:
+            client.call("POST", f"webhooks/deliveries/{replay}/replay")
+            err.print(f"{replay}: will be sent again now.")
+            return
+        if id:
+            found = client.call("GET", f"predictions/{id}/webhooks")["results"]
+        else:
+            found = list(client.pages("webhooks/deliveries", limit))
+    if json:
+        show_json(found)
+        return
+    table(
+        ("DELIVERY", "EVENT", "STATE", "ATTEMPTS", "LAST ANSWER", "URL"),
+        [
+            (
+                d["id"],
+                d["event"],
+                d["state"],
+                len(d["attempts"]),
+                _answer(d["attempts"]),
+                line(d["url"]),
+            )
+            for d in found
+        ],
+        "No webhook deliveries.",
+    )
+
+
+def _answer(attempts: list[dict[str, object]]) -> str:
+    if not attempts:
+        return ""
+    last = attempts[-1]
+    return str(last.get("status") or line(str(last.get("error") or ""), 40))
+
+
+def _seconds(prediction: dict[str, dict[str, float]]) -> str:
+    taken = (prediction.get("metrics") or {}).get("predict_time")
+    return f"{taken:.2f}" if taken is not None else ""

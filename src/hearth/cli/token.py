@@ -1,0 +1,52 @@
+"""`hearth token`: list, make and disable API tokens."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from hearth.cli.connection import Client, find
+from hearth.cli.options import Data, Json
+from hearth.cli.output import err, show_json, table, when
+
+app = typer.Typer(help="API tokens: list, create, disable.", no_args_is_help=False)
+
+Name = Annotated[str, typer.Argument(metavar="NAME")]
+
+
+@app.callback(invoke_without_command=True)
+def listing(context: typer.Context, json: Json = False, data: Data = None) -> None:
+    """List your tokens (the tokens themselves are shown only when made)."""
+    if context.invoked_subcommand:
+        return
+    with Client(find(data)) as client:
+        found = client.call("GET", "tokens")["results"]
+    if json:
+        show_json(found)
+        return
+    table(
+        ("NAME", "ENDS WITH", "MADE", "STATE"),
+        [(t["name"], t["hint"], when(t["created_at"]), "disabled" if t["disabled_at"] else "enabled") for t in found],
+        "No tokens.",
+    )
+
+
+@app.command()
+def create(name: Name, json: Json = False, data: Data = None) -> None:
+    """Make a token and print it, once."""
+    with Client(find(data)) as client:
+        made = client.call("POST", "tokens", json={"name": name})
+    if json:
+        show_json(made)
+        return
+    print(made["token"])
+    err.print("Keep it: it is not shown again.")
+
+
+@app.command()
+def disable(name: Name, data: Data = None) -> None:
+    """Disable a token by its name; whoever uses it is locked out at once."""
+    with Client(find(data)) as client:
+        client.call("DELETE", f"tokens/{name}")
+    err.print(f"Token {name!r} is disabled.")
