@@ -164,7 +164,8 @@ def _raise_for(response: httpx.Response) -> None:
 
 
 def _parse(lines: Iterator[str]) -> Iterator[tuple[str, str, str]]:
-    event, id_, data = "message", "", []
+    event, id_ = "message", ""
+    data: list[str] = []
     for line in lines:
         if not line:
             if data:

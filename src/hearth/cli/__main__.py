@@ -1,0 +1,5 @@
+"""`python -m hearth.cli` is `hearth`."""
+
+from hearth.cli import main
+
+main()
