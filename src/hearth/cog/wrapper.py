@@ -1,0 +1,580 @@
+"""Runs inside the model's process: coglet loads `Model` from here, and `Model` runs the user's code.
+
+One file, standard library only, Python 3.10 to 3.13, started with COG_PREDICT_TYPE_STUB=/path/wrapper.py:Model.
+It mends what coglet leaves open (cog-runtime.md 11 and 14): files by path and in order, items of async
+generators at once, tracebacks and half lines in the logs, models written for older Cog, trainers.
+
+Environment:
+  HEARTH_MODEL      the real reference, `predict.py:Predictor` or `train.py:train`, relative to the working directory
+  HEARTH_MODE       `train` when the reference is a trainer
+  HEARTH_OUT        folder that takes output files, `<HEARTH_OUT>/<prediction id>/<n>/<name>`
+  HEARTH_ALIVE_FD   read end of a pipe that the platform holds open; its end kills this process group
+
+Between platform and wrapper a file is a string. In: `hearth-in:///absolute/path`, for file inputs only, a copy
+that belongs to this prediction. Out: `hearth-out:///absolute/path`, below HEARTH_OUT. A text of the model that
+looks like one of ours is sent as `hearth-text:` + text (`files.py` undoes it). The platform still checks each path:
+a model can do to this file what it likes.
+"""
+
+import contextlib
+import dataclasses
+import datetime
+import enum
+import functools
+import importlib.util
+import inspect
+import io
+import json
+import math
+import os
+import re
+import shutil
+import signal
+import sys
+import threading
+import time
+import traceback
+import types
+import typing
+import uuid
+
+IN = "hearth-in://"
+OUT = "hearth-out://"
+TEXT = "hearth-text:"
+CHUNK_METRIC = "hearth_chunk"
+ID_CONTEXT = "hearth_id"
+_PLAIN = {int, bool, type(None)}
+_SAFE_ID = re.compile(r"^[0-9A-Za-z_-]{1,64}$")
+
+
+class OutputError(Exception):
+    """The model returned something that can't be handed over."""
+
+
+# Loading the user's code
+
+
+def guard():
+    """Ends this process group when the platform dies: nothing else would stop a busy worker."""
+    number = os.environ.get("HEARTH_ALIVE_FD", "")
+    if not number.isdigit():
+        return
+    fd = int(number)
+    os.set_inheritable(fd, False)
+
+    def wait():
+        while os.read(fd, 1):
+            pass
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+
+    threading.Thread(target=wait, name="hearth-guard", daemon=True).start()
+
+
+def load_module(path):
+    """The user's module, registered under its file's stem as Cog does, so that pickling finds it."""
+    name = os.path.basename(path).removesuffix(".py")
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"cannot load {path}")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def find_target(module, name, train=False):
+    """The class or function that a reference means. Without a name: Runner, else Predictor; or train."""
+    names = [name] if name else ["train"] if train else ["Runner", "Predictor"]
+    for candidate in names:
+        target = getattr(module, candidate, None)
+        if target is not None:
+            return target
+    raise AttributeError(f"{module.__name__}.py has no {' or '.join(names)}")
+
+
+def find_method(target, train=False):
+    """(name, function) of what a class runs; None and the function itself for a function."""
+    if not inspect.isclass(target):
+        if not callable(target):
+            raise TypeError(f"{target!r} is neither a class nor a function")
+        return None, target
+    wanted = ["train", "run", "predict"] if train else ["run", "predict"]
+    own = [name for name in wanted if _defined(target, name)]
+    if train and "train" in own:
+        own = ["train"]
+    if not own:
+        raise TypeError(f"{target.__name__} has no method {' or '.join(wanted)}")
+    if len(own) > 1:
+        raise TypeError(f"{target.__name__} must define either run() or predict(), not both")
+    return own[0], getattr(target, own[0])
+
+
+def _defined(cls, name):
+    return any(name in base.__dict__ for base in cls.__mro__ if base.__module__ != "cog.predictor")
+
+
+def unwrap(function):
+    """The function that was written, below decorators, also those that forgot functools.wraps."""
+    while True:
+        inner = getattr(function, "__wrapped__", None)
+        if inner is None and getattr(function, "__closure__", None):
+            kinds = {p.kind for p in inspect.signature(function).parameters.values()}
+            cells = []
+            for cell in function.__closure__:
+                with contextlib.suppress(ValueError):  # an empty cell
+                    cells.append(cell.cell_contents)
+            functions = [cell for cell in cells if inspect.isfunction(cell)]
+            if (
+                kinds & {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
+                and len(functions) == 1
+            ):
+                inner = functions[0]
+        if inner is None:
+            return function
+        function = inner
+
+
+def hints_of(function):
+    """Annotations with strings resolved where that is possible."""
+    try:
+        return typing.get_type_hints(function, include_extras=True)
+    except (NameError, TypeError, AttributeError, SyntaxError):
+        return dict(getattr(function, "__annotations__", {}))
+
+
+def _unwrap_defaults(function):
+    """Replaces `Input(...)` by its default: coglet does so only on the function that it sees itself."""
+    import cog
+
+    def plain(value):
+        return value.default if isinstance(value, cog.FieldInfo) else value
+
+    if getattr(function, "__defaults__", None):
+        function.__defaults__ = tuple(plain(value) for value in function.__defaults__)
+    if getattr(function, "__kwdefaults__", None):
+        function.__kwdefaults__ = {name: plain(value) for name, value in function.__kwdefaults__.items()}
+
+
+# Models written for older Cog
+
+
+class BaseModel:
+    """cog.BaseModel as models know it from its pydantic days, without pydantic."""
+
+    def __init_subclass__(cls, *, auto_dataclass=True, init=True, **options):
+        super().__init_subclass__()
+        if not auto_dataclass:
+            return
+        for name, annotation in inspect.get_annotations(cls).items():
+            value = cls.__dict__.get(name, dataclasses.MISSING)
+            if value is dataclasses.MISSING:
+                if _is_optional(annotation):
+                    setattr(cls, name, None)
+            elif isinstance(value, (list, dict, set)):
+                setattr(cls, name, dataclasses.field(default_factory=functools.partial(type(value), value)))
+            elif type(value).__name__ == "FieldInfo":
+                default = getattr(value, "default", None)
+                setattr(cls, name, None if repr(default) == "PydanticUndefined" else default)
+        dataclasses.dataclass(init=init, kw_only=True, **options)(cls)
+
+    def model_dump(self, **_):
+        return {f.name: _dump(getattr(self, f.name)) for f in dataclasses.fields(self)}
+
+    def model_dump_json(self, **_):
+        return json.dumps(self.model_dump(), default=str)
+
+    dict = model_dump
+    json = model_dump_json
+
+
+def _is_optional(annotation):
+    if isinstance(annotation, str):
+        text = annotation.replace(" ", "")
+        return text.startswith(("Optional[", "typing.Optional[")) or text.endswith("|None") or "None|" in text
+    return type(None) in typing.get_args(annotation) or annotation is typing.Any
+
+
+def _dump(value):
+    if isinstance(value, BaseModel):
+        return value.model_dump()
+    if isinstance(value, (list, tuple)):
+        return [_dump(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _dump(item) for key, item in value.items()}
+    return value
+
+
+def install_compatibility():
+    """Before the model is imported: the old cog.BaseModel, and cog.Path and cog.File as pydantic fields."""
+    import cog
+    import cog.model
+
+    BaseModel.__module__, BaseModel.__qualname__ = "cog", "BaseModel"
+    cog.BaseModel = cog.model.BaseModel = BaseModel
+
+    def schema(cls, source, handler):
+        from pydantic_core import core_schema
+
+        return core_schema.any_schema()
+
+    for cls in (cog.Path, cog.File, cog.Secret):
+        cls.__get_pydantic_core_schema__ = classmethod(schema)
+
+
+# Inputs
+
+
+def _mentions(annotation, kind):
+    if inspect.isclass(annotation):
+        return issubclass(annotation, kind)
+    return any(_mentions(part, kind) for part in typing.get_args(annotation))
+
+
+def _converter(annotation):
+    """What turns a JSON value into what the annotation promises, or None where nothing has to be done."""
+    import cog
+
+    if _mentions(annotation, cog.File):
+        return functools.partial(_files, _opened)
+    if _mentions(annotation, os.PathLike):
+        return functools.partial(_files, lambda path, call: cog.Path(path))
+    if _mentions(annotation, cog.Secret):
+        return lambda value, call: cog.Secret(value) if isinstance(value, str) else value
+    members = [part for part in typing.get_args(annotation) if part is not type(None)] or [annotation]
+    if len(members) != 1:
+        return None
+    kind = members[0]
+    if inspect.isclass(kind) and issubclass(kind, enum.Enum):
+        return lambda value, call: value if value is None or isinstance(value, kind) else kind(value)
+    if kind is int:
+        return functools.partial(_each, lambda v: int(v) if isinstance(v, float) and v.is_integer() else v)
+    if kind is float:
+        return functools.partial(_each, lambda v: float(v) if type(v) is int else v)
+    return None
+
+
+def _each(change, value, call):
+    return [change(item) for item in value] if isinstance(value, list) else change(value)
+
+
+def _opened(path, call):
+    file = open(path, "rb")  # noqa: SIM115 - closed when the call ends
+    call.opened.append(file)
+    return file
+
+
+def _files(make, value, call):
+    if isinstance(value, str):
+        return make(value[len(IN) :], call) if value.startswith(IN) else value
+    if isinstance(value, list):
+        return [_files(make, item, call) for item in value]
+    if isinstance(value, dict):
+        return {key: _files(make, item, call) for key, item in value.items()}
+    return value
+
+
+# Outputs
+
+
+class Call:
+    """One prediction: its inputs made ready, its outputs handed over, its logs complete at the end."""
+
+    def __init__(self, converters):
+        self.converters = converters
+        self.opened = []
+        self._began = time.time()
+        self._folder = None
+        self._count = 0
+        self._moved = {}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        for file in self.opened:
+            file.close()
+        if isinstance(error, Exception) and not isinstance(error, OutputError):
+            while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+                trace = trace.tb_next
+            traceback.print_exception(kind, error, trace)
+        flush()
+
+    def inputs(self, values):
+        for name, convert in self.converters:
+            if values.get(name) is not None:
+                values[name] = convert(values[name], self)
+        return values
+
+    def output(self, value, last=True):
+        """`value` as JSON. `last`: the model is done, so temporary files may be moved away."""
+        kind = type(value)
+        if kind is str:
+            return TEXT + value if value.startswith((OUT, TEXT)) else value
+        if kind in _PLAIN:
+            return value
+        if kind is float:
+            if not math.isfinite(value):
+                raise OutputError(
+                    f"the output holds {value}, which JSON can't carry; return None or a text instead"
+                )
+            return value
+        if isinstance(value, (list, tuple, set, frozenset)):
+            kinds = set(map(type, value))
+            if kinds <= _PLAIN or (kinds == {float} and all(map(math.isfinite, value))):
+                return list(value)
+            return [self.output(item, last) for item in value]
+        if isinstance(value, dict):
+            return {_key(key): self.output(item, last) for key, item in value.items()}
+        return self._object(value, last)
+
+    def _object(self, value, last):
+        if isinstance(value, enum.Enum):
+            return self.output(value.value, last)
+        if isinstance(value, os.PathLike):
+            return self._file(os.fspath(value), last)
+        if isinstance(value, io.IOBase):
+            return self._stream(value)
+        if type(value).__name__ == "Secret" and hasattr(value, "get_secret_value"):
+            return str(value)
+        if dataclasses.is_dataclass(value):
+            return {f.name: self.output(getattr(value, f.name), last) for f in dataclasses.fields(value)}
+        fields = getattr(type(value), "model_fields", None) or getattr(type(value), "__fields__", None)
+        if isinstance(fields, dict) and (hasattr(value, "model_dump") or hasattr(value, "dict")):
+            # Field by field: dumping an open file would wrap it.
+            return {name: self.output(getattr(value, name), last) for name in fields}
+        if hasattr(value, "tolist") and type(value).__module__.partition(".")[0] == "numpy":
+            return self.output(value.tolist(), last)
+        if isinstance(value, str):
+            return self.output(str(value), last)
+        if isinstance(value, (int, float)):
+            return value
+        if isinstance(value, (datetime.datetime, datetime.date, datetime.time)):
+            return value.isoformat()
+        if isinstance(value, (types.GeneratorType, map, filter, zip)):
+            return [self.output(item, last) for item in value]
+        return value
+
+    def _destination(self, name):
+        if self._folder is None:
+            import cog
+
+            id = cog.current_scope().context.get(ID_CONTEXT, "")
+            self._folder = os.path.join(
+                os.environ["HEARTH_OUT"], id if _SAFE_ID.match(id) else uuid.uuid4().hex
+            )
+        folder = os.path.join(self._folder, str(self._count))
+        self._count += 1
+        os.makedirs(folder)
+        return os.path.join(folder, name)
+
+    def _file(self, path, last):
+        source = os.path.realpath(path)
+        if source in self._moved:
+            source = self._moved[source]
+        if not os.path.isfile(source):
+            what = "is a directory, not a file" if os.path.isdir(source) else "does not exist"
+            raise OutputError(f"the output file {path} {what}")
+        target = self._destination(os.path.basename(path) or "file")
+        # Cog promises that a returned file is deleted, and models return files that other calls overwrite:
+        # what this call made in the temporary folder is moved, everything else copied, never linked.
+        status = os.stat(source)
+        temporary = os.path.realpath(os.environ.get("TMPDIR", "/tmp"))
+        mine = (
+            source.startswith(temporary + os.sep)
+            and status.st_mtime >= self._began - 1
+            and status.st_nlink == 1
+        )
+        if last and mine:
+            shutil.move(source, target)
+            self._moved[source] = target
+        elif last and os.environ.get("HEARTH_MODE") == "train":
+            _link(source, target)
+        else:
+            shutil.copyfile(source, target)
+        return OUT + target
+
+    def _stream(self, stream):
+        name = getattr(stream, "name", None)
+        target = self._destination(os.path.basename(name) if isinstance(name, str) and name else "file")
+        with contextlib.suppress(OSError, ValueError):
+            if stream.seekable():
+                stream.seek(0)
+        content = stream.read()
+        with open(target, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+        stream.close()
+        return OUT + target
+
+
+def _link(source, target):
+    """Weights of many gigabytes: the process ends with its one training, so nobody writes to them again."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def _key(key):
+    if isinstance(key, enum.Enum):
+        key = key.value
+    return (
+        key if isinstance(key, str) else json.dumps(key) if isinstance(key, (bool, type(None))) else str(key)
+    )
+
+
+def flush():
+    """Half a line left unflushed would appear in the logs of the next prediction."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+
+
+# What coglet sees
+
+
+@contextlib.contextmanager
+def _reported():
+    """Prints the whole error of a step of the setup, with time for coglet to pass the last lines on."""
+    try:
+        yield
+    except BaseException:
+        traceback.print_exc()
+        flush()
+        time.sleep(0.1)
+        raise
+    flush()
+
+
+def _runner(function, converters):
+    """`function(**inputs)` in the kind that it is: plain, coroutine or async generator."""
+    import cog
+
+    inner = unwrap(function)
+
+    def iterate(call, items):
+        with call, contextlib.closing(items) if hasattr(items, "close") else contextlib.nullcontext():
+            for item in items:
+                yield call.output(item, last=False)
+
+    async def stream(call, items):
+        scope = cog.current_scope()
+        index = 0
+        try:
+            async for item in items:
+                value = call.output(item, last=False)
+                scope.record_metric(CHUNK_METRIC, {"i": index, "v": value})
+                index += 1
+                yield value
+        finally:
+            if hasattr(items, "aclose"):
+                await items.aclose()
+
+    if inspect.isasyncgenfunction(function) or inspect.isasyncgenfunction(inner):
+
+        async def run(self, **inputs):
+            with Call(converters) as call:
+                async for value in stream(call, function(**call.inputs(inputs))):
+                    yield value
+
+    elif inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(inner):
+
+        async def run(self, **inputs):
+            with Call(converters) as call:
+                result = await function(**call.inputs(inputs))
+                if hasattr(result, "__aiter__"):
+                    return [value async for value in stream(call, result)]
+                return call.output(result)
+
+    else:
+
+        def run(self, **inputs):
+            with Call(converters) as call:
+                result = function(**call.inputs(inputs))
+                if not hasattr(result, "__next__"):
+                    return call.output(result)
+            return iterate(call, result)
+
+    return run
+
+
+def build(reference, train=False):
+    """The class that coglet instantiates, around the class or function that `reference` names."""
+    import cog
+
+    path, _, name = reference.partition(":")
+    module = load_module(path)
+    target = find_target(module, name, train)
+    method, function = find_method(target, train)
+    written = unwrap(function)
+    hints = hints_of(written)
+    signature = inspect.signature(written)
+    for layer in {function, written, getattr(function, "__wrapped__", function)}:
+        _unwrap_defaults(layer)
+    parameters = [p for p in signature.parameters.values() if method is None or p.name != "self"]
+    converters = [(p.name, c) for p in parameters if (c := _converter(hints.get(p.name))) is not None]
+    user = target() if method is not None else None
+    bound = function if method is None else getattr(user, method)
+
+    run = _runner(bound, converters)
+    run.__annotations__ = hints
+    defaults = [
+        p.replace(default=p.default.default if isinstance(p.default, cog.FieldInfo) else p.default)
+        for p in parameters
+    ]
+    run.__signature__ = signature.replace(
+        parameters=[inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD), *defaults]
+    )
+    run.__doc__ = function.__doc__
+    members = {"run": run}
+    if user is not None and callable(getattr(user, "setup", None)):
+        members["setup"] = _setup(user.setup)
+    if user is not None and callable(getattr(user, "healthcheck", None)):
+        members["healthcheck"] = _passed(user.healthcheck)
+    return type("Model", (), members)
+
+
+def _setup(setup):
+    takes_weights = "weights" in inspect.signature(setup).parameters
+
+    def call(weights):
+        return setup(weights=weights) if takes_weights else setup()
+
+    if inspect.iscoroutinefunction(unwrap(setup)):
+
+        async def start(self, weights=None):
+            with _reported():
+                await call(weights)
+
+    else:
+
+        def start(self, weights=None):
+            with _reported():
+                call(weights)
+
+    return start
+
+
+def _passed(method):
+    if inspect.iscoroutinefunction(method):
+
+        async def call(self):
+            return await method()
+
+    else:
+
+        def call(self):
+            return method()
+
+    return call
+
+
+def __getattr__(name):
+    if name != "Model":
+        raise AttributeError(name)
+
+    guard()
+    with _reported():
+        install_compatibility()
+        model = build(os.environ["HEARTH_MODEL"], os.environ.get("HEARTH_MODE") == "train")
+    globals()["Model"] = model
+    return model
