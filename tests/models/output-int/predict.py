@@ -1,0 +1,6 @@
+from cog import BaseRunner
+
+
+class Predictor(BaseRunner):
+    def run(self) -> int:
+        return 42

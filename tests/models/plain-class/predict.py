@@ -1,0 +1,5 @@
+class Predictor:
+    """Derives from nothing of Cog's."""
+
+    def predict(self, text: str) -> str:
+        return text.upper()

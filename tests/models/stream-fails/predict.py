@@ -1,0 +1,8 @@
+from cog import BaseRunner, ConcatenateIterator, Input
+
+
+class Predictor(BaseRunner):
+    def run(self, after: int = Input(default=3, ge=0)) -> ConcatenateIterator[str]:
+        for number in range(after):
+            yield f"chunk {number} "
+        raise RuntimeError(f"failed after {after} chunks")
