@@ -1,0 +1,188 @@
+"""Records as rows and back. Both adapters keep the same columns in the same order; JSON is text.
+
+`select(COLUMNS, alias)` names them in SQL; a row read so goes straight into the `..._of` function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from hearth.domain.account import Account, AccountType, Token
+from hearth.domain.file import File, FileKind
+from hearth.domain.model import Build, BuildState, Model, Recipe, SourceFile, Version, Visibility
+from hearth.domain.prediction import Phase, Prediction, PredictionKind
+from hearth.domain.webhook import Attempt, Delivery, DeliveryState
+
+Row = Sequence[Any]
+
+_encoder = msgspec.json.Encoder()
+_recipe = msgspec.json.Decoder(Recipe)
+_source = msgspec.json.Decoder(tuple[SourceFile, ...])
+_strings = msgspec.json.Decoder(tuple[str, ...])
+_decode = msgspec.json.decode
+
+TERMINAL = ("succeeded", "failed", "canceled", "aborted")
+
+ACCOUNT = ("id", "username", "created_at", "type", "name", "admin", "github_url", "avatar_url", "webhook_secret")
+TOKEN = ("hash", "account_id", "name", "created_at", "hint", "disabled_at")
+MODEL = (
+    "id", "account_id", "owner", "name", "created_at", "visibility", "hardware", "description", "readme",
+    "github_url", "paper_url", "weights_url", "license_url", "cover_image_url", "latest_version_id",
+    "latest_version_at", "default_example_id", "priority",
+)  # fmt: skip
+"""`run_count` is counted in a table of its own and comes last in what `model_of` takes."""
+MODEL_CHANGEABLE = frozenset(MODEL) - {"id", "account_id", "owner", "name", "created_at"}
+VERSION = ("id", "model_id", "model", "created_at", "cog_version", "openapi_schema", "recipe")
+BUILD = (
+    "id", "account_id", "model_id", "model", "source", "created_at", "state", "version_id", "error", "hint",
+    "completed_at",
+)  # fmt: skip
+PREDICTION = (
+    "id", "account_id", "model", "version", "input", "created_at", "phase", "reason", "kind", "deployment",
+    "destination", "output", "logs", "error", "metrics", "source", "origin", "webhook", "webhook_events",
+    "started_at", "completed_at", "deadline", "cancel_requested_at", "attempt", "events", "data_removed",
+)  # fmt: skip
+FILE = (
+    "id", "account_id", "kind", "name", "content_type", "size", "sha256", "md5", "created_at", "expires_at",
+    "prediction_id", "metadata",
+)  # fmt: skip
+DELIVERY = (
+    "id", "prediction_id", "account_id", "event", "url", "body", "created_at", "due_at", "state", "attempts",
+)  # fmt: skip
+ATTEMPT = ("delivery_id", "number", "at", "duration", "status", "error")
+
+
+def select(columns: Sequence[str], alias: str) -> str:
+    return ", ".join([f"{alias}.{column}" for column in columns])
+
+
+def to_json(value: Any) -> str:
+    return _encoder.encode(value).decode()
+
+
+def account_row(a: Account) -> Row:
+    return (
+        a.id, a.username, a.created_at, a.type.value, a.name, a.admin, a.github_url, a.avatar_url, a.webhook_secret,
+    )  # fmt: skip
+
+
+def account_of(row: Row) -> Account:
+    id, username, created_at, type, name, admin, github_url, avatar_url, webhook_secret = row
+    return Account(
+        id=id, username=username, created_at=created_at, type=AccountType(type), name=name, admin=bool(admin),
+        github_url=github_url, avatar_url=avatar_url, webhook_secret=webhook_secret,
+    )  # fmt: skip
+
+
+def token_row(t: Token) -> Row:
+    return (t.hash, t.account_id, t.name, t.created_at, t.hint, t.disabled_at)
+
+
+def token_of(row: Row) -> Token:
+    hash, account_id, name, created_at, hint, disabled_at = row
+    return Token(hash=hash, account_id=account_id, name=name, created_at=created_at, hint=hint, disabled_at=disabled_at)
+
+
+def model_row(m: Model) -> Row:
+    return (
+        m.id, m.account_id, m.owner, m.name, m.created_at, m.visibility.value, m.hardware, m.description, m.readme,
+        m.github_url, m.paper_url, m.weights_url, m.license_url, m.cover_image_url, m.latest_version_id,
+        m.latest_version_at, m.default_example_id, m.priority,
+    )  # fmt: skip
+
+
+def model_of(row: Row) -> Model:
+    fields: dict[str, Any] = dict(zip(MODEL, row, strict=False))
+    fields["visibility"] = Visibility(fields["visibility"])
+    return Model(run_count=int(row[len(MODEL)]), **fields)
+
+
+def version_row(v: Version) -> Row:
+    return (
+        v.id, v.model_id, v.model, v.created_at, v.cog_version, to_json(v.openapi_schema), to_json(v.recipe),
+    )  # fmt: skip
+
+
+def version_of(row: Row) -> Version:
+    id, model_id, model, created_at, cog_version, openapi_schema, recipe = row
+    return Version(
+        id=id, model_id=model_id, model=model, created_at=created_at, cog_version=cog_version,
+        openapi_schema=_decode(openapi_schema), recipe=_recipe.decode(recipe),
+    )  # fmt: skip
+
+
+def build_row(b: Build) -> Row:
+    return (
+        b.id, b.account_id, b.model_id, b.model, to_json(b.source), b.created_at, b.state.value, b.version_id,
+        b.error, b.hint, b.completed_at,
+    )  # fmt: skip
+
+
+def build_of(row: Row) -> Build:
+    fields: dict[str, Any] = dict(zip(BUILD, row, strict=True))
+    fields["source"] = _source.decode(fields["source"])
+    fields["state"] = BuildState(fields["state"])
+    return Build(**fields)
+
+
+def prediction_row(p: Prediction) -> Row:
+    return (
+        p.id, p.account_id, p.model, p.version, to_json(p.input), p.created_at, p.phase.value, p.reason,
+        p.kind.value, p.deployment, p.destination, None if p.output is None else to_json(p.output), p.logs, p.error,
+        to_json(p.metrics), p.source, p.origin, p.webhook, to_json(p.webhook_events), p.started_at, p.completed_at,
+        p.deadline, p.cancel_requested_at, p.attempt, p.events, p.data_removed,
+    )  # fmt: skip
+
+
+def prediction_of(row: Row) -> Prediction:
+    (
+        id, account_id, model, version, input, created_at, phase, reason, kind, deployment, destination, output,
+        logs, error, metrics, source, origin, webhook, webhook_events, started_at, completed_at, deadline,
+        cancel_requested_at, attempt, events, data_removed,
+    ) = row  # fmt: skip
+    return Prediction(
+        id=id, account_id=account_id, model=model, version=version, input=_decode(input), created_at=created_at,
+        phase=Phase(phase), reason=reason, kind=PredictionKind(kind), deployment=deployment, destination=destination,
+        output=None if output is None else _decode(output), logs=logs, error=error, metrics=_decode(metrics),
+        source=source, origin=origin, webhook=webhook, webhook_events=_strings.decode(webhook_events),
+        started_at=started_at, completed_at=completed_at, deadline=deadline,
+        cancel_requested_at=cancel_requested_at, attempt=attempt, events=events, data_removed=bool(data_removed),
+    )  # fmt: skip
+
+
+def file_row(f: File) -> Row:
+    return (
+        f.id, f.account_id, f.kind.value, f.name, f.content_type, f.size, f.sha256, f.md5, f.created_at,
+        f.expires_at, f.prediction_id, to_json(f.metadata),
+    )  # fmt: skip
+
+
+def file_of(row: Row) -> File:
+    fields: dict[str, Any] = dict(zip(FILE, row, strict=True))
+    fields["kind"] = FileKind(fields["kind"])
+    fields["metadata"] = _decode(fields["metadata"])
+    return File(**fields)
+
+
+def delivery_row(d: Delivery) -> Row:
+    return (
+        d.id, d.prediction_id, d.account_id, d.event, d.url, d.body, d.created_at, d.due_at, d.state.value,
+        d.attempts,
+    )  # fmt: skip
+
+
+def delivery_of(row: Row) -> Delivery:
+    fields: dict[str, Any] = dict(zip(DELIVERY, row, strict=True))
+    fields["state"] = DeliveryState(fields["state"])
+    return Delivery(**fields)
+
+
+def attempt_row(a: Attempt) -> Row:
+    return (a.delivery_id, a.number, a.at, a.duration, a.status, a.error)
+
+
+def attempt_of(row: Row) -> Attempt:
+    return Attempt(**dict(zip(ATTEMPT, row, strict=True)))

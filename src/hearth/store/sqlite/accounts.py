@@ -1,0 +1,69 @@
+"""Accounts and their tokens."""
+
+from __future__ import annotations
+
+import apsw
+
+from hearth.domain.account import Account, Token
+from hearth.store.rows import ACCOUNT, TOKEN, account_of, account_row, select, token_of, token_row
+from hearth.store.sqlite.sql import conflict, fetch, first, insert
+from hearth.store.sqlite.threads import Readers, Writer
+
+INSERT = insert("accounts", ACCOUNT)
+GET = f"SELECT {select(ACCOUNT, 'a')} FROM accounts a WHERE a.id = ?"
+BY_USERNAME = f"SELECT {select(ACCOUNT, 'a')} FROM accounts a WHERE a.username = ?"
+BY_TOKEN = f"""
+SELECT {select(ACCOUNT, "a")} FROM tokens t JOIN accounts a ON a.id = t.account_id
+WHERE t.hash = ? AND t.disabled_at IS NULL
+"""
+COUNT = "SELECT count(*) FROM accounts"
+INSERT_TOKEN = insert("tokens", TOKEN)
+TOKENS = f"SELECT {select(TOKEN, 't')} FROM tokens t WHERE t.account_id = ? ORDER BY t.created_at DESC, t.hash"
+DISABLE_TOKEN = "UPDATE tokens SET disabled_at = ? WHERE account_id = ? AND name = ? AND disabled_at IS NULL"
+
+
+class SQLiteAccounts:
+    def __init__(self, writer: Writer, readers: Readers) -> None:
+        self._writer, self._readers = writer, readers
+
+    async def create(self, account: Account) -> None:
+        def operation(db: apsw.Connection) -> None:
+            with conflict(f"The username {account.username} is taken."):
+                db.execute(INSERT, account_row(account))
+
+        await self._writer.submit(operation)
+
+    async def get(self, id: str) -> Account | None:
+        return await self._one(GET, id)
+
+    async def by_username(self, username: str) -> Account | None:
+        return await self._one(BY_USERNAME, username)
+
+    async def by_token(self, hash: str) -> Account | None:
+        return await self._one(BY_TOKEN, hash)
+
+    async def count(self) -> int:
+        (count,) = await self._readers.submit(lambda db: fetch(db, COUNT)[0])
+        return int(count)
+
+    async def add_token(self, token: Token) -> None:
+        def operation(db: apsw.Connection) -> None:
+            with conflict(f"The token {token.name} exists already, or its account does not."):
+                db.execute(INSERT_TOKEN, token_row(token))
+
+        await self._writer.submit(operation)
+
+    async def tokens(self, account_id: str) -> list[Token]:
+        rows = await self._readers.submit(lambda db: fetch(db, TOKENS, (account_id,)))
+        return [token_of(row) for row in rows]
+
+    async def disable_token(self, account_id: str, name: str, at: float) -> bool:
+        def operation(db: apsw.Connection) -> bool:
+            db.execute(DISABLE_TOKEN, (at, account_id, name))
+            return db.changes() > 0
+
+        return await self._writer.submit(operation)
+
+    async def _one(self, sql: str, key: str) -> Account | None:
+        row = await self._readers.submit(lambda db: first(db, sql, (key,)))
+        return account_of(row) if row else None

@@ -1,0 +1,198 @@
+"""Predictions and their events."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+
+import apsw
+
+from hearth.domain.events import Event, Kind, decode, encode
+from hearth.domain.prediction import Prediction, PredictionKind
+from hearth.domain.webhook import Delivery
+from hearth.store.base import Change, Cursor, Lease, Page
+from hearth.store.paging import page
+from hearth.store.rows import (
+    DELIVERY,
+    PREDICTION,
+    delivery_row,
+    prediction_of,
+    prediction_row,
+    select,
+    to_json,
+)
+from hearth.store.sqlite.sql import conflict, fetch, first, insert, walk
+from hearth.store.sqlite.threads import Readers, Writer
+
+INSERT = insert("predictions", PREDICTION)
+INSERT_DELIVERY = insert("deliveries", DELIVERY)
+INSERT_SEGMENT = "INSERT INTO events (prediction_id, seq, count, items) VALUES (?, ?, ?, ?)"
+ENQUEUE = "INSERT INTO queue (prediction_id, version, created_at, owner, until, secrets) VALUES (?, ?, ?, ?, ?, ?)"
+DEQUEUE = "DELETE FROM queue WHERE prediction_id = ?"
+MARK_DELIVERED = "UPDATE queue SET delivered = 1 WHERE prediction_id = ? AND delivered = 0"
+COUNT_RUN = "INSERT INTO model_runs VALUES (?, 1) ON CONFLICT (model) DO UPDATE SET count = count + 1"
+
+# A cancel request is never forgotten, though the change was made from a row read before it.
+_RECORD = """
+UPDATE predictions
+SET phase = ?, reason = ?, error = ?, metrics = ?, started_at = ?, completed_at = ?, deadline = ?, attempt = ?,
+    events = ?, cancel_requested_at = coalesce(cancel_requested_at, ?){more}
+WHERE id = ? AND completed_at IS NULL{guard}
+"""
+_OUTPUT = ", output = ?, logs = ?"
+_OWNED = " AND EXISTS (SELECT 1 FROM queue WHERE prediction_id = predictions.id AND owner = ?)"
+RECORD = {
+    (terminal, owned): _RECORD.format(more=_OUTPUT if terminal else "", guard=_OWNED if owned else "")
+    for terminal in (False, True)
+    for owned in (False, True)
+}
+
+SELECT = f"SELECT {select(PREDICTION, 'p')} FROM predictions p"
+GET = f"{SELECT} WHERE p.id = ?"
+# Starts with the segment that holds `after`, if there is one.
+EVENTS = """
+SELECT items FROM events
+WHERE prediction_id = ?1
+  AND seq >= coalesce((SELECT max(seq) FROM events WHERE prediction_id = ?1 AND seq <= ?2), 0)
+ORDER BY seq
+"""
+REQUEST_CANCEL = """
+UPDATE predictions SET cancel_requested_at = ?
+WHERE id = ? AND cancel_requested_at IS NULL AND completed_at IS NULL
+"""
+MARK_CANCELED = "UPDATE queue SET cancel_requested = 1 WHERE prediction_id = ?"
+# What a webhook still has to tell must not be taken from it: such a prediction waits for a later sweep.
+SCRUBBABLE = """
+SELECT id FROM predictions p
+WHERE completed_at < ? AND data_removed = 0
+  AND NOT EXISTS (SELECT 1 FROM deliveries WHERE prediction_id = p.id AND state = 'pending')
+ORDER BY completed_at LIMIT ?
+"""
+SCRUB = """
+UPDATE predictions SET input = '{}', output = NULL, logs = '', data_removed = 1 WHERE id = ?
+"""
+SCRUB_EVENTS = "DELETE FROM events WHERE prediction_id = ?"
+SCRUB_DELIVERIES = "DELETE FROM deliveries WHERE prediction_id = ?"
+
+
+class SQLitePredictions:
+    ordered = True
+
+    def __init__(self, writer: Writer, readers: Readers) -> None:
+        self._writer, self._readers = writer, readers
+
+    def create(
+        self,
+        prediction: Prediction,
+        events: Sequence[Event],
+        *,
+        lease: Lease | None = None,
+        secrets: bytes | None = None,
+        deliveries: Sequence[Delivery] = (),
+    ) -> Awaitable[None]:
+        p, row, segment = prediction, prediction_row(prediction), _segment(prediction.id, events)
+        owner, until = lease or (None, None)
+
+        def operation(db: apsw.Connection) -> None:
+            with conflict(f"There is a prediction {p.id} already."):
+                db.execute(INSERT, row)
+            if not p.phase.terminal:
+                db.execute(ENQUEUE, (p.id, p.version, p.created_at, owner, until, secrets))
+            _append(db, p.id, segment, deliveries)
+            db.execute(COUNT_RUN, (p.model,))
+
+        return self._writer.submit(operation)
+
+    def record(self, change: Change) -> Awaitable[bool]:
+        p, owner, segment = change.prediction, change.owner, _segment(change.prediction.id, change.events)
+        deliveries, terminal = change.deliveries, change.prediction.phase.terminal
+        values = [
+            p.phase.value, p.reason, p.error, to_json(p.metrics), p.started_at, p.completed_at, p.deadline, p.attempt,
+            p.events, p.cancel_requested_at,
+        ]  # fmt: skip
+        if terminal:
+            values += (None if p.output is None else to_json(p.output), p.logs)
+        values.append(p.id)
+        if owner is not None:
+            values.append(owner)
+        sql = RECORD[terminal, owner is not None]
+        delivered = not terminal and any(event.kind is Kind.OUTPUT for event in change.events)
+
+        def operation(db: apsw.Connection) -> bool:
+            db.execute(sql, values)
+            if not db.changes():
+                return False
+            if terminal:
+                db.execute(DEQUEUE, (p.id,))
+            elif delivered:
+                db.execute(MARK_DELIVERED, (p.id,))
+            _append(db, p.id, segment, deliveries)
+            return True
+
+        return self._writer.submit(operation)
+
+    async def get(self, id: str) -> Prediction | None:
+        row = await self._readers.submit(lambda db: first(db, GET, (id,)))
+        return prediction_of(row) if row else None
+
+    async def events(self, id: str, after: int = -1) -> list[Event]:
+        rows = await self._readers.submit(lambda db: fetch(db, EVENTS, (id, after)))
+        return [event for (items,) in rows for event in decode(items) if event.seq > after]
+
+    async def page(
+        self,
+        account_id: str,
+        kind: PredictionKind,
+        *,
+        limit: int = 100,
+        cursor: Cursor | None = None,
+        created_after: float | None = None,
+        created_before: float | None = None,
+        source: str | None = None,
+    ) -> Page[Prediction]:
+        where = ["p.account_id = ?", "p.kind = ?"]
+        args: list[str | float] = [account_id, kind.value]
+        for condition, value in (
+            ("p.created_at >= ?", created_after),
+            ("p.created_at < ?", created_before),
+            # Says again what the partial index says, else the planner does not take it.
+            ("p.source = ?" if source == "api" else "p.source = ? AND p.source <> 'api'", source),
+        ):
+            if value is not None:
+                where.append(condition)
+                args.append(value)
+        rows = await self._readers.submit(lambda db: walk(db, SELECT, "p", where, args, limit, cursor))
+        return page([prediction_of(row) for row in rows], limit, cursor, lambda p: (p.created_at, p.id))
+
+    async def request_cancel(self, id: str, at: float) -> bool:
+        def operation(db: apsw.Connection) -> bool:
+            db.execute(REQUEST_CANCEL, (at, id))
+            if not db.changes():
+                return False
+            db.execute(MARK_CANCELED, (id,))
+            return True
+
+        return await self._writer.submit(operation)
+
+    async def scrub(self, before: float, limit: int) -> list[str]:
+        def operation(db: apsw.Connection) -> list[str]:
+            rows = fetch(db, SCRUBBABLE, (before, limit))
+            for sql in (SCRUB, SCRUB_EVENTS, SCRUB_DELIVERIES):
+                db.executemany(sql, rows)
+            return [id for (id,) in rows]
+
+        return await self._writer.submit(operation)
+
+
+def _segment(id: str, events: Sequence[Event]) -> tuple[str, int, int, str] | None:
+    return (id, events[0].seq, len(events), encode(list(events)).decode()) if events else None
+
+
+def _append(
+    db: apsw.Connection, id: str, segment: tuple[str, int, int, str] | None, deliveries: Sequence[Delivery]
+) -> None:
+    if segment is not None:
+        with conflict(f"Event {segment[1]} of prediction {id} is stored already."):
+            db.execute(INSERT_SEGMENT, segment)
+    if deliveries:
+        with conflict(f"A webhook delivery of prediction {id} is stored already."):
+            db.executemany(INSERT_DELIVERY, [delivery_row(delivery) for delivery in deliveries])

@@ -1,0 +1,58 @@
+"""What the nouns share: conflicts as our errors, and the SQL of a walk from a cursor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import apsw
+
+from hearth.errors import Conflict
+from hearth.store.base import Cursor
+
+_KEYS = (apsw.SQLITE_CONSTRAINT_PRIMARYKEY, apsw.SQLITE_CONSTRAINT_UNIQUE, apsw.SQLITE_CONSTRAINT_FOREIGNKEY)
+
+
+def insert(table: str, columns: Sequence[str]) -> str:
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
+
+
+def fetch(db: apsw.Connection, sql: str, args: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    return db.execute(sql, args).fetchall()
+
+
+def first(db: apsw.Connection, sql: str, args: Sequence[Any] = ()) -> tuple[Any, ...] | None:
+    return db.execute(sql, args).fetchone()
+
+
+@contextmanager
+def conflict(message: str) -> Iterator[None]:
+    """A taken key, or a reference to nothing, as Conflict with this message."""
+    try:
+        yield
+    except apsw.ConstraintError as error:
+        if error.extendedresult not in _KEYS:  # type: ignore[attr-defined] # apsw sets it, its stubs forgot it
+            raise
+        raise Conflict(message) from error
+
+
+def walk(
+    db: apsw.Connection,
+    select: str,
+    alias: str,
+    where: Sequence[str],
+    args: Sequence[Any],
+    limit: int,
+    cursor: Cursor | None,
+) -> list[tuple[Any, ...]]:
+    """Up to `limit + 1` rows beyond the cursor, in walking order. `where` are conditions joined by AND."""
+    conditions, values = list(where), list(args)
+    direction = "DESC"
+    if cursor is not None:
+        direction = "ASC" if cursor.reverse else "DESC"
+        conditions.append(f"({alias}.created_at, {alias}.id) {'>' if cursor.reverse else '<'} (?, ?)")
+        values += (cursor.at, cursor.id)
+    order = f"{alias}.created_at {direction}, {alias}.id {direction}"
+    sql = f"{select} WHERE {' AND '.join(conditions)} ORDER BY {order} LIMIT ?"
+    return fetch(db, sql, (*values, limit + 1))

@@ -1,0 +1,71 @@
+"""The store on SQLite: one file, one server."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import apsw
+
+from hearth.store.migrations import load
+from hearth.store.sqlite.accounts import SQLiteAccounts
+from hearth.store.sqlite.builds import SQLiteBuilds
+from hearth.store.sqlite.connection import FolderLock, migrate, reading, writing
+from hearth.store.sqlite.files import SQLiteFiles
+from hearth.store.sqlite.models import SQLiteModels, SQLiteVersions
+from hearth.store.sqlite.outbox import SQLiteOutbox
+from hearth.store.sqlite.predictions import SQLitePredictions
+from hearth.store.sqlite.queue import SQLiteQueue
+from hearth.store.sqlite.threads import Readers, Writer
+
+READERS = 2
+PING = "INSERT INTO pings VALUES (1, unixepoch('subsec')) ON CONFLICT (id) DO UPDATE SET at = excluded.at"
+
+
+class SQLiteStore:
+    """Every noun of the port, once `open` has returned."""
+
+    predictions: SQLitePredictions
+    queue: SQLiteQueue
+    accounts: SQLiteAccounts
+    models: SQLiteModels
+    versions: SQLiteVersions
+    builds: SQLiteBuilds
+    files: SQLiteFiles
+    outbox: SQLiteOutbox
+
+    def __init__(self, path: Path) -> None:
+        """`path` is the database file; beside it lie `-wal`, `-shm` and `.lock`."""
+        self._path = path
+
+    async def open(self) -> None:
+        """Raises Conflict if another server uses the folder, or a newer Hearth wrote the database."""
+        self._lock = FolderLock(self._path)
+        try:
+            writer, readers = await asyncio.to_thread(self._connect)
+        except BaseException:
+            self._lock.release()
+            raise
+        loop = asyncio.get_running_loop()
+        w = self._writer = Writer("store-writer", [writer], loop)
+        r = self._readers = Readers("store-reader", readers, loop)
+        self.predictions, self.queue, self.outbox = SQLitePredictions(w, r), SQLiteQueue(w, r), SQLiteOutbox(w, r)
+        self.models, self.versions, self.builds = SQLiteModels(w, r), SQLiteVersions(w, r), SQLiteBuilds(w, r)
+        self.accounts, self.files = SQLiteAccounts(w, r), SQLiteFiles(w, r)
+
+    async def close(self) -> None:
+        await self._writer.close()
+        await self._readers.close()
+        self._lock.release()
+
+    async def ping(self) -> None:
+        await self._writer.submit(lambda db: db.execute(PING) and None)
+
+    def _connect(self) -> tuple[apsw.Connection, list[apsw.Connection]]:
+        writer = writing(self._path)
+        try:
+            migrate(writer, load("hearth.store.sqlite"))
+            return writer, [reading(self._path) for _ in range(READERS)]
+        except BaseException:
+            writer.close()
+            raise

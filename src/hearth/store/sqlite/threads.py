@@ -1,0 +1,150 @@
+"""The threads that own SQLite connections: one that writes, a few that read.
+
+The event loop never waits for a disk. Operations are plain functions of a connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Any, TypeAlias, TypeVar
+
+import apsw
+
+from hearth.errors import Unavailable
+
+T = TypeVar("T")
+Operation: TypeAlias = Callable[[apsw.Connection], T]
+_Job: TypeAlias = tuple[Operation[Any], "asyncio.Future[Any]"]
+_Outcome: TypeAlias = tuple["asyncio.Future[Any]", Any, Exception | None]
+
+BATCH = 512
+"""Operations in one transaction at most: bounds the wait of those that come next."""
+
+log = logging.getLogger(__name__)
+
+
+def _deliver(outcomes: list[_Outcome]) -> None:
+    for future, result, error in outcomes:
+        if future.done():  # its task was cancelled; what it asked for has been done all the same
+            continue
+        if error is None:
+            future.set_result(result)
+        else:
+            future.set_exception(error)
+
+
+class _Threads(ABC):
+    """A queue of jobs and the threads that work it off."""
+
+    def __init__(self, name: str, connections: list[apsw.Connection], loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._closed = False
+        self._threads = [
+            threading.Thread(target=self._work, args=(connection,), name=f"{name}-{number}", daemon=True)
+            for number, connection in enumerate(connections)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, operation: Operation[T]) -> asyncio.Future[T]:
+        """Queue an operation; it runs whether or not anybody awaits the future. Raises Unavailable after close."""
+        if self._closed:
+            raise Unavailable("The store is closed.")
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._jobs.put((operation, future))
+        return future
+
+    async def close(self) -> None:
+        """Finish what is queued, end the threads and close their connections."""
+        self._closed = True
+        for _ in self._threads:
+            self._jobs.put(None)
+        for thread in self._threads:
+            await asyncio.to_thread(thread.join)
+
+    @abstractmethod
+    def _work(self, connection: apsw.Connection) -> None:
+        """The body of a thread: take jobs until None comes, then close the connection."""
+
+    def _answer(self, outcomes: list[_Outcome]) -> None:
+        try:
+            self._loop.call_soon_threadsafe(_deliver, outcomes)
+        except RuntimeError:
+            log.warning("store.unheard: the event loop ended before %d results reached it", len(outcomes))
+
+
+class Readers(_Threads):
+    """Read-only connections. Each statement sees one moment of the database, never half a transaction."""
+
+    def _work(self, connection: apsw.Connection) -> None:
+        while (job := self._jobs.get()) is not None:
+            operation, future = job
+            if future.cancelled():
+                continue
+            try:
+                outcome: _Outcome = (future, operation(connection), None)
+            except Exception as error:  # noqa: BLE001 - it belongs to whoever awaits the future
+                outcome = (future, None, error)
+            self._answer([outcome])
+        connection.close()
+
+
+class Writer(_Threads):
+    """The one writing connection, with group commit.
+
+    Whatever has been queued while the last transaction was written becomes the next one: nobody waits for a
+    timer, and a busy server shares one fsync among many. Each operation has its own savepoint, so one that
+    fails takes nothing else with it.
+    """
+
+    def _work(self, connection: apsw.Connection) -> None:
+        running = True
+        while running:
+            batch: list[_Job] = []
+            job = self._jobs.get()
+            while job is not None:
+                batch.append(job)
+                if len(batch) == BATCH or self._jobs.empty():
+                    break
+                job = self._jobs.get()
+            running = job is not None
+            if batch:
+                self._answer(_commit(connection, batch))
+        connection.close()
+
+
+def _commit(connection: apsw.Connection, batch: list[_Job]) -> list[_Outcome]:
+    execute = connection.execute
+    outcomes: list[_Outcome] = []
+    try:
+        execute("BEGIN IMMEDIATE")
+        for operation, future in batch:
+            execute("SAVEPOINT operation")
+            try:
+                outcomes.append((future, operation(connection), None))
+            except Exception as error:
+                if not connection.in_transaction:  # a full disk or a read error made SQLite give up all of it
+                    raise
+                execute("ROLLBACK TO operation")
+                outcomes.append((future, None, error))
+            execute("RELEASE operation")
+        execute("COMMIT")
+    except apsw.Error as error:
+        if connection.in_transaction:
+            execute("ROLLBACK")
+        log.exception("store.commit_failed: %d operations were not written", len(batch))
+        return [(future, None, _not_written(error)) for _, future in batch]
+    return outcomes
+
+
+def _not_written(error: apsw.Error) -> Unavailable:
+    return Unavailable(
+        f"The database could not be written: {error}",
+        hint="See whether the disk is full or read-only, or another program holds the database.",
+    )
