@@ -88,6 +88,10 @@ class Bus(Protocol):
         prediction are published once they are stored; others at once."""
         ...
 
+    def close(self, prediction_id: str) -> None:
+        """The engine let go of a prediction that has not ended: another one has it, or nobody."""
+        ...
+
     def feed(self, prediction_id: str) -> Feed | None: ...
 
     def listen(self, prediction_id: str, listener: Listener) -> Callable[[], None]:

@@ -1,0 +1,94 @@
+"""How many instances a version should have."""
+
+from __future__ import annotations
+
+from math import ceil
+
+import msgspec
+
+PATIENCE = 1.0
+"""Seconds the oldest must have waited before a further instance is booted. The first boots at once; a second
+one for a burst that the first would have worked off in a moment only costs memory."""
+
+
+class Load(msgspec.Struct, frozen=True, kw_only=True):
+    """One version, as it is now."""
+
+    waiting: int
+    running: int
+    ready: int
+    """Instances that serve, busy or not."""
+    booting: int
+    slots: int = 1
+    """Predictions that one instance runs at the same time, as far as known."""
+    maximum: int = 1
+    oldest: float = 0.0
+    """Seconds that the oldest has waited."""
+    blocked: float = 0.0
+    """Seconds until the next boot is allowed after failed ones."""
+    failures: int = 0
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    """How many instances should exist, booting ones included, and why."""
+
+    wanted: int
+    because: str
+    again: float | None = None
+    """Ask again after this many seconds, even if nothing happened."""
+
+
+def decide(load: Load) -> Decision:
+    """The decision for one version. It never wants fewer than there are: instances end by being idle.
+
+    1. Nobody waits: what there is.
+    2. The last boots failed and the pause is not over: what there is; again then.
+    3. There is none: one, at once.
+    4. The limit is reached: what there is.
+    5. Those that boot will take all who wait: what there is.
+    6. The oldest has not waited long: what there is; again when it has.
+    7. As many as all who run and wait can fill, up to the limit.
+    """
+    present = load.ready + load.booting
+    if not load.waiting:
+        return Decision(wanted=present, because="nobody waits")
+    if load.blocked > 0:
+        times = "once" if load.failures == 1 else f"{load.failures} times in a row"
+        return Decision(
+            wanted=present,
+            because=f"its setup failed {times}; the next try is in {ceil(load.blocked)} s",
+            again=load.blocked,
+        )
+    if present == 0:
+        return Decision(wanted=1, because="the first instance boots")
+    if present >= load.maximum:
+        return Decision(wanted=present, because=_full(load))
+    slots = max(load.slots, 1)
+    if load.waiting <= load.booting * slots:
+        return Decision(wanted=present, because=_booting(load.booting))
+    if load.oldest < PATIENCE:
+        return Decision(wanted=present, because=_serving(load), again=PATIENCE - load.oldest)
+    wanted = max(present, min(load.maximum, ceil((load.running + load.waiting) / slots)))
+    return Decision(wanted=wanted, because=f"{load.waiting} waiting, the oldest for {load.oldest:.0f} s")
+
+
+def ends(idle: float, timeout: float, waiting: int) -> bool:
+    """Whether an instance that has been idle for `idle` seconds should be stopped."""
+    return idle >= timeout and not waiting
+
+
+def _full(load: Load) -> str:
+    if load.booting and not load.ready:
+        return _booting(load.booting)
+    return f"{_serving(load)} (limit {load.maximum} for one version)"
+
+
+def _booting(booting: int) -> str:
+    return "an instance is booting" if booting == 1 else f"{booting} instances are booting"
+
+
+def _serving(load: Load) -> str:
+    if not load.ready:
+        return _booting(load.booting)
+    busy = "its instance is busy" if load.ready == 1 else f"all {load.ready} instances are busy"
+    return f"{busy}, {_booting(load.booting)}" if load.booting else busy
