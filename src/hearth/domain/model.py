@@ -49,6 +49,11 @@ class SourceFile(msgspec.Struct, frozen=True, kw_only=True):
     size: int
     executable: bool = False
 
+    @property
+    def key(self) -> str:
+        """Of the blob that holds the content."""
+        return f"sources/{self.sha256[:2]}/{self.sha256}"
+
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """What it takes to start an instance of a version."""
