@@ -1,0 +1,116 @@
+"""Accounts and their API tokens."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from hearth import ids
+from hearth.clock import Clock
+from hearth.domain.account import Account, Token
+from hearth.errors import Conflict, InvalidRequest, NotFound, Pointer, Unauthenticated
+from hearth.seal import Sealer
+from hearth.service.cache import Cache
+from hearth.store.base import Store
+
+MAX_NAME = 100
+
+
+class Accounts:
+    def __init__(self, *, store: Store, sealer: Sealer, clock: Clock, ttl: float = 2.0) -> None:
+        """`ttl`: seconds until a token that another process disabled is refused here."""
+        self._store = store
+        self._sealer = sealer
+        self._clock = clock
+        self._known: Cache[str, Account] = Cache(clock, 4096, ttl)
+
+    async def authenticate(self, token: str) -> Account:
+        """The account that a token belongs to. Raises Unauthenticated."""
+        hash = hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+        account = self._known.get(hash)
+        if account is None:
+            account = await self._store.accounts.by_token(hash)
+            if account is None:
+                raise Unauthenticated
+            self._known.put(hash, account)
+        return account
+
+    async def bootstrap(self, username: str, token: str | None) -> tuple[Account, str | None]:
+        """Make the first account; its token, or None if it had one already.
+
+        An account without any token is one whose making was cut short: it gets its token now.
+        """
+        account = await self._store.accounts.by_username(username)
+        if account is None:
+            try:
+                account = await self._add(username, admin=True)
+            except Conflict:  # another process was quicker
+                account = await self._store.accounts.by_username(username)
+                if account is None:
+                    raise
+        if await self._store.accounts.tokens(account.id):
+            return account, None
+        token = token or ids.api_token()
+        await self._add_token(account, "default", token)
+        return account, token
+
+    async def create(self, admin: Account, username: str) -> Account:
+        """Raises NotFound to callers who are no admins, InvalidRequest, Conflict."""
+        if not admin.admin:
+            raise NotFound
+        return await self._add(username, admin=False)
+
+    async def tokens(self, caller: Account) -> Sequence[Token]:
+        return await self._store.accounts.tokens(caller.id)
+
+    async def new_token(self, caller: Account, name: str) -> str:
+        """The token: shown now, and never again. Raises InvalidRequest, Conflict on a name in use."""
+        name = name.strip()
+        if not name or len(name) > MAX_NAME or not name.isprintable() or "/" in name:
+            detail = f"name: must be 1 to {MAX_NAME} printable characters without a slash"
+            raise InvalidRequest(errors=(Pointer("/name", detail),))
+        if any(t.name == name and t.disabled_at is None for t in await self.tokens(caller)):
+            raise Conflict(
+                f"There is a token named {name!r} already.", hint="Choose another name, or disable that one."
+            )
+        token = ids.api_token()
+        await self._add_token(caller, name, token)
+        return token
+
+    async def disable_token(self, caller: Account, name: str) -> None:
+        """It is refused from now on. Raises NotFound."""
+        hashes = [t.hash for t in await self.tokens(caller) if t.name == name]
+        found = await self._store.accounts.disable_token(caller.id, name, self._clock.now())
+        for hash in hashes:
+            self._known.drop(hash)
+        if not found:
+            raise NotFound(f"There is no token named {name!r}.")
+
+    async def webhook_secret(self, caller: Account) -> str:
+        """`whsec_…`, what receivers check signatures with. Raises Unavailable if the server's key changed."""
+        return self._sealer.open(caller.webhook_secret).decode()
+
+    async def _add(self, username: str, *, admin: bool) -> Account:
+        if not ids.NAME.match(username) or len(username) > MAX_NAME:
+            detail = "username: use lower-case letters and digits, with single - . _ between them"
+            raise InvalidRequest(errors=(Pointer("/username", detail),))
+        account = Account(
+            id=ids.sortable(),
+            username=username,
+            created_at=self._clock.now(),
+            admin=admin,
+            webhook_secret=self._sealer.seal(ids.webhook_secret().encode()),
+        )
+        await self._store.accounts.create(account)
+        return account
+
+    async def _add_token(self, account: Account, name: str, token: str) -> None:
+        await self._store.accounts.add_token(
+            Token(
+                hash=ids.token_hash(token),
+                account_id=account.id,
+                name=name,
+                created_at=self._clock.now(),
+                hint=token[-4:],
+            )
+        )

@@ -1,0 +1,266 @@
+"""Predictions: creating them, which is the hot path, and what may be asked of them afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from hearth import ids
+from hearth.bus.base import Bus, CancelRequested, DeliveryDue, NewPrediction, Withdrawn
+from hearth.clock import Clock
+from hearth.domain.account import Account
+from hearth.domain.events import Event, Kind
+from hearth.domain.prediction import Prediction, PredictionKind
+from hearth.domain.webhook import EVENTS, Attempt, Delivery
+from hearth.errors import InvalidRequest, NotFound, Pointer
+from hearth.service.inputs import Inputs
+from hearth.service.versions import Resolver
+from hearth.store.base import Cursor, Lease, Page, Store
+
+CANCEL_AFTER = (5.0, 24 * 3600.0)
+"""Seconds; replicate-platform.md 9.1."""
+CANCEL_WAIT = 1.0
+"""Seconds that a cancel waits for the end: clients show what the reply says."""
+DEFAULT_EVENTS = ("output", "completed")
+MAX_URL = 2048
+
+
+class Predictions:
+    def __init__(
+        self, *, store: Store, bus: Bus, versions: Resolver, inputs: Inputs, clock: Clock, lease: float = 30.0
+    ) -> None:
+        """`lease`: seconds for which a new prediction belongs to this process's engine without renewal."""
+        self._store = store
+        self._bus = bus
+        self._versions = versions
+        self._inputs = inputs
+        self._clock = clock
+        self._lease = lease
+
+    async def create(
+        self,
+        caller: Account,
+        *,
+        version: str | None = None,
+        model: tuple[str, str] | None = None,
+        input: Any,
+        webhook: str | None = None,
+        webhook_events: Sequence[str] | None = None,
+        hold: float | None = None,
+        cancel_after: float | None = None,
+        origin: str,
+        source: str = "api",
+    ) -> Prediction:
+        """Durable when it returns: as created, or as it ended within `hold` seconds.
+
+        A caller who is gone has not cancelled anything. Raises InvalidVersion, NotFound, InvalidInput and
+        InvalidRequest.
+        """
+        found = await self._versions.resolve(caller, version=version, model=model, input=input)
+        events = _check_options(webhook, webhook_events, cancel_after)
+        checked, secrets = found.schema.check(input), None
+        id, now = ids.sortable(), self._clock.now()
+        if found.schema.file_fields or found.schema.secret_fields:
+            checked, secrets = await self._inputs.prepare(caller, found.schema, checked, id)
+        prediction = Prediction(
+            id=id,
+            account_id=caller.id,
+            model=found.version.model,
+            version=found.version.id,
+            input=checked,
+            created_at=now,
+            origin=origin,
+            source=source,
+            webhook=webhook,
+            webhook_events=events,
+            deadline=None if cancel_after is None else now + cancel_after,
+            events=1,
+        )
+        work = NewPrediction(prediction=prediction, version=found.version, secrets=secrets)
+        if not hold:
+            await self._accept(work)
+            return prediction
+        end = _End(self._bus, id)  # before the engine hears of it, so that nothing is missed
+        try:
+            await self._accept(work)
+            if not await end.within(hold):
+                return await self._after_hold(prediction)
+            return end.prediction or await self._stored(caller, id)
+        finally:
+            end.forget()
+
+    async def get(self, caller: Account, id: str) -> Prediction:
+        """As it is now, output and logs so far included. Raises NotFound."""
+        feed = self._bus.feed(id)
+        if feed is not None:
+            prediction = feed.snapshot()
+            if prediction.account_id != caller.id:
+                raise NotFound
+            return prediction
+        return await self._stored(caller, id)
+
+    async def page(
+        self,
+        caller: Account,
+        *,
+        kind: PredictionKind = PredictionKind.PREDICTION,
+        cursor: Cursor | None = None,
+        created_after: float | None = None,
+        created_before: float | None = None,
+        source: str | None = None,
+        limit: int = 100,
+    ) -> Page[Prediction]:
+        return await self._store.predictions.page(
+            caller.id,
+            kind,
+            limit=limit,
+            cursor=cursor,
+            created_after=created_after,
+            created_before=created_before,
+            source=source,
+        )
+
+    async def cancel(self, caller: Account, id: str) -> Prediction:
+        """Ask for the end, wait a moment for it, and return the prediction as it is then."""
+        prediction = await self.get(caller, id)
+        if prediction.phase.terminal:
+            return prediction
+        end = _End(self._bus, id)
+        try:
+            if await self._store.predictions.request_cancel(id, self._clock.now()):
+                self._bus.submit(CancelRequested(prediction_id=id))
+            else:  # asked before, or it ended meanwhile
+                prediction = await self.get(caller, id)
+                if prediction.phase.terminal:
+                    return prediction
+            await end.within(CANCEL_WAIT)
+            return end.prediction or await self.get(caller, id)
+        finally:
+            end.forget()
+
+    async def timeline(self, caller: Account, id: str) -> list[Event]:
+        """Everything that happened so far, in order."""
+        await self.get(caller, id)
+        feed = self._bus.feed(id)
+        return list(feed.events) if feed is not None else await self._store.predictions.events(id)
+
+    async def deliveries(self, caller: Account, id: str) -> list[tuple[Delivery, list[Attempt]]]:
+        """The webhooks of a prediction, in order of creation, each with its attempts."""
+        await self.get(caller, id)
+        return await self._store.outbox.of_prediction(id)
+
+    async def outbox(
+        self, caller: Account, *, cursor: Cursor | None = None, limit: int = 100
+    ) -> Page[tuple[Delivery, list[Attempt]]]:
+        """All webhooks of the caller, newest first."""
+        return await self._store.outbox.page(caller.id, limit=limit, cursor=cursor)
+
+    async def replay(self, caller: Account, delivery_id: str) -> None:
+        """Send a webhook again. Raises NotFound for one that is not the caller's or still waits to be sent."""
+        if not await self._store.outbox.replay(delivery_id, caller.id, self._clock.now()):
+            raise NotFound("There is no such delivery that could be sent again.")
+        self._bus.submit(DeliveryDue())
+
+    async def _accept(self, work: NewPrediction) -> None:
+        """Store it and hand it to the engine; at the same time where the store keeps the order of writes."""
+        prediction, owner = work.prediction, self._bus.owner
+        store = self._store.predictions
+        stored = store.create(
+            prediction,
+            [Event(0, Kind.QUEUED, prediction.created_at, {})],
+            lease=Lease(owner, prediction.created_at + self._lease) if owner is not None else None,
+            secrets=work.secrets,
+        )
+        if not store.ordered:
+            await stored
+            self._bus.submit(work)
+            return
+        self._bus.submit(work)
+        try:
+            await stored
+        except asyncio.CancelledError:
+            raise  # the write goes on by itself, so nothing may be withdrawn
+        except BaseException:
+            self._bus.submit(Withdrawn(prediction_id=prediction.id))
+            raise
+
+    async def _after_hold(self, created: Prediction) -> Prediction:
+        """The reply when the hold ran out: not yet started, for the clients. An engine elsewhere may have
+        finished without its news having come through."""
+        if self._bus.owner is None:
+            now = await self._store.predictions.get(created.id)
+            if now is not None and now.phase.terminal:
+                return now
+        return created
+
+    async def _stored(self, caller: Account, id: str) -> Prediction:
+        prediction = await self._store.predictions.get(id) if ids.PREDICTION_ID.match(id) else None
+        if prediction is None or prediction.account_id != caller.id:
+            raise NotFound
+        return prediction
+
+
+class _End:
+    """Waits for the end of one prediction. It listens from the moment it is made."""
+
+    __slots__ = ("_bus", "_done", "_id", "_loop", "forget", "prediction")
+
+    def __init__(self, bus: Bus, id: str) -> None:
+        self.prediction: Prediction | None = None
+        """How it ended, if the engine is in this process."""
+        self._bus = bus
+        self._id = id
+        self._loop = asyncio.get_running_loop()
+        self._done: asyncio.Future[bool] = self._loop.create_future()
+        self.forget = bus.listen(id, self._heard)
+
+    def _heard(self, events: Sequence[Event], ended: bool) -> None:
+        if ended and not self._done.done():
+            feed = self._bus.feed(self._id)  # open until every listener has been called
+            self.prediction = feed.snapshot() if feed is not None else None
+            self._done.set_result(True)
+
+    async def within(self, seconds: float) -> bool:
+        """Whether it ended in time."""
+        timer = self._loop.call_later(seconds, self._late)
+        try:
+            return await self._done
+        finally:
+            timer.cancel()
+
+    def _late(self) -> None:
+        if not self._done.done():
+            self._done.set_result(False)
+
+
+def _check_options(webhook: str | None, events: Sequence[str] | None, cancel_after: float | None) -> tuple[str, ...]:
+    """The webhook events to send. Raises InvalidRequest with every wrong option."""
+    if webhook is None and not events and cancel_after is None:
+        return DEFAULT_EVENTS
+    errors: list[Pointer] = []
+    if webhook is not None and not _is_url(webhook):
+        errors.append(Pointer("/webhook", "webhook: must be an http:// or https:// URL with a host"))
+    for index, event in enumerate(events or ()):
+        if event not in EVENTS:
+            detail = f"webhook_events_filter: must be one of {', '.join(EVENTS)}"
+            errors.append(Pointer(f"/webhook_events_filter/{index}", detail))
+    least, most = CANCEL_AFTER
+    if cancel_after is not None and not (math.isfinite(cancel_after) and least <= cancel_after <= most):
+        errors.append(Pointer("/cancel_after", "Cancel-After: must be between 5 seconds and 24 hours"))
+    if errors:
+        raise InvalidRequest(errors=tuple(errors))
+    return tuple(dict.fromkeys(events)) if events else DEFAULT_EVENTS
+
+
+def _is_url(text: str) -> bool:
+    if len(text) > MAX_URL or not text.isprintable() or " " in text:
+        return False
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and port != 0
