@@ -1,0 +1,202 @@
+"""From an environment and a private folder to a coglet that takes predictions, or a reason why not."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from hearth.cog import instance as cog_instance
+from hearth.cog.build import Environment
+from hearth.cog.client import Coglet, Health
+from hearth.errors import InstanceLost, SetupFailed
+from hearth.runtime import processes
+from hearth.runtime.base import InstanceSpec
+from hearth.runtime.group import Group
+from hearth.runtime.home import Home
+from hearth.runtime.instance import TAIL, ProcessInstance
+from hearth.runtime.printed import Origin, Tail
+
+HOST = "127.0.0.1"
+PORT_ATTEMPTS = 5
+_PORT_TAKEN = "Address already in use"
+_FIRST_PAUSE, _LAST_PAUSE = 0.003, 0.25
+_PACE = 0.03
+"""The pause between two looks at a starting instance, as a part of the time it has taken so far."""
+
+
+class PortTaken(Exception):
+    """Somebody else listens on the port that was free a moment ago."""
+
+
+class Reservation:
+    """A port that the kernel gives to nobody else until `release`, but to coglet: both set SO_REUSEADDR, and
+    this socket never listens. Where that is refused (macOS) the port is merely free now."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket()
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._socket.bind((HOST, 0))
+        self.port: int = self._socket.getsockname()[1]
+        if sys.platform != "linux":
+            self.release()
+
+    def release(self) -> None:
+        self._socket.close()
+
+
+class Boot:
+    """One attempt to start one instance. `run` it once."""
+
+    def __init__(
+        self,
+        spec: InstanceSpec,
+        environment: Environment,
+        home: Home,
+        *,
+        variables: Mapping[str, str],
+        inherited: Mapping[str, str],
+        markers: Mapping[str, str],
+        cache: Path,
+        log: Callable[[str], None],
+        setup: Callable[[], None],
+    ) -> None:
+        self._spec = spec
+        self._environment = environment
+        self._home = home
+        self._variables = variables
+        self._inherited = inherited
+        self._markers = markers
+        self._cache = cache
+        self._log = log
+        self._setup = setup
+        self._setup_logs = Tail(TAIL)
+        self._runtime_words = Tail(TAIL)
+        self._instance: ProcessInstance | None = None
+
+    async def run(self) -> ProcessInstance:
+        """Raises SetupFailed and PortTaken; then, and when it is cancelled, nothing is left running."""
+        reservation = Reservation()
+        try:
+            group = self._start(reservation.port)
+            coglet = Coglet(HOST, reservation.port)
+            try:
+                await self._ready(group, coglet)
+                group.drain()
+                self._instance = self._made(group, coglet)
+            except BaseException:
+                coglet.close()
+                await group.end()
+                raise
+            return self._instance
+        finally:
+            reservation.release()
+
+    def _start(self, port: int) -> Group:
+        spec, home = self._spec, self._home
+        reference = spec.recipe.train if spec.train else spec.recipe.predict
+        if reference is None:
+            raise SetupFailed(
+                f"cog.yaml of {spec.model} names no {'train' if spec.train else 'predict'} code."
+            )
+        variables = cog_instance.environment(
+            self._environment,
+            reference=reference,
+            port=port,
+            tmp=home.tmp,
+            out=home.out,
+            home=self._cache,
+            train=spec.train,
+            concurrency=slots(spec),
+            host=HOST,
+            weights=spec.recipe.weights,
+            variables=spec.recipe.variables,
+            operator=self._variables,
+            inherited=self._inherited,
+        )
+        return Group.start(
+            cog_instance.command(self._environment),
+            environment={**variables, **self._markers},
+            folder=home.source,
+            marker=f"HEARTH_INSTANCE={spec.id}",
+            on_line=self._printed,
+        )
+
+    def _made(self, group: Group, coglet: Coglet) -> ProcessInstance:
+        return ProcessInstance(
+            self._spec.id,
+            slots=slots(self._spec),
+            iterates=_iterates(self._spec),
+            home=self._home,
+            group=group,
+            coglet=coglet,
+            setup_logs=str(self._setup_logs),
+        )
+
+    def _printed(self, origin: Origin, text: str) -> None:
+        if self._instance is not None:
+            self._instance.printed(origin, text)
+        elif origin is Origin.RUNTIME:
+            self._runtime_words.add(text)
+        else:
+            self._setup_logs.add(text)
+            self._log(text.rstrip("\n"))
+
+    async def _ready(self, group: Group, coglet: Coglet) -> None:
+        limit = self._spec.setup_timeout
+        try:
+            async with asyncio.timeout(limit):
+                await self._until_ready(group, coglet)
+        except TimeoutError:
+            group.drain()
+            raise self._failed(f"it took longer than {limit:g} seconds") from None
+
+    async def _until_ready(self, group: Group, coglet: Coglet) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        in_setup = False
+        while not group.exited.done():
+            with contextlib.suppress(InstanceLost):  # it does not listen yet
+                health = await coglet.health()
+                if not in_setup:
+                    in_setup = True
+                    self._setup()
+                if health.status == "SETUP_FAILED" or health.worker_dead:
+                    group.drain()
+                    raise self._failed(_reason(group, health))
+                if health.accepts:
+                    return
+            pause = min(max(_FIRST_PAUSE, (loop.time() - began) * _PACE), _LAST_PAUSE)
+            await asyncio.wait([group.exited], timeout=pause)
+        group.drain()
+        if _PORT_TAKEN in str(self._runtime_words):
+            raise PortTaken
+        raise self._failed(f"its process {processes.ending(group.exited.result())}")
+
+    def _failed(self, reason: str) -> SetupFailed:
+        logs = str(self._setup_logs) + str(self._runtime_words)
+        return SetupFailed(f"The model's setup failed: {reason}", logs=logs)
+
+
+def slots(spec: InstanceSpec) -> int:
+    """coglet refuses more than one for a model that is not async; a training has an instance to itself."""
+    return spec.recipe.concurrency if spec.recipe.is_async and not spec.train else 1
+
+
+def _iterates(spec: InstanceSpec) -> bool:
+    schemas = spec.schema.get("components", {}).get("schemas", {})
+    output = schemas.get("TrainingOutput" if spec.train else "Output", {})
+    return bool(output.get("x-cog-array-type") == "iterator")
+
+
+def _reason(group: Group, health: Health) -> str:
+    """Why setup failed: how the worker ended, if it did, else what coglet says."""
+    for child in group.children():
+        if not child.alive and os.waitstatus_to_exitcode(child.status):
+            return f"its process {processes.ending(child.status)}"
+    text = health.setup.logs.removeprefix("[coglet::setup] ").strip()
+    return text or health.user_healthcheck_error or "coglet gave no reason"

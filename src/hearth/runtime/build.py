@@ -1,0 +1,79 @@
+"""From a pushed folder to what a version records: configuration, environment, schema."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from hearth.cog import config
+from hearth.cog.build import Environments
+from hearth.cog.config import HearthConfig
+from hearth.cog.schema import describe
+from hearth.runtime.base import BuildRequest, BuildResult
+from hearth.runtime.home import Home
+
+README_LIMIT = 512 * 1024
+"""Characters. A model card, not a book."""
+
+
+class CogBuilder:
+    """A `Builder`. `root` takes a working copy of each source while its model is imported."""
+
+    def __init__(self, environments: Environments, root: Path) -> None:
+        self._environments = environments
+        self._root = root.absolute()
+
+    async def build(self, request: BuildRequest, log: Callable[[str], None]) -> BuildResult:
+        log("Validating cog.yaml")
+        cog, about = await asyncio.to_thread(_read, request.folder)
+        for warning in (*cog.warnings, *about.warnings):
+            log(f"Warning: {warning}")
+        if cog.weights:
+            log("Warning: cog.yaml: weights: nothing places these files; setup() has to fetch them itself")
+        home = Home(self._root / request.id)
+        try:
+            await asyncio.to_thread(home.make, request.folder)
+            environment = await self._environments.prepare(cog, workdir=home.source, log=log)
+            log("Importing the model to make its schema")
+            model = await describe(home.source, cog, environment, log=log)
+        finally:
+            await asyncio.to_thread(home.remove)
+        inputs = model.openapi_schema["components"]["schemas"]["Input"].get("properties", {})
+        log(f"The schema is ready: {len(inputs)} input{'' if len(inputs) == 1 else 's'}")
+        return BuildResult(
+            environment=environment.key,
+            lock=environment.lock,
+            python_version=environment.python_version,
+            cog_version=model.cog_version,
+            openapi_schema=model.openapi_schema,
+            predict=cog.predict,
+            train=cog.train,
+            concurrency=model.concurrency,
+            is_async=model.is_async,
+            streaming=model.streaming or model.is_iterator,
+            takes_weights=model.takes_weights,
+            variables=cog.environment,
+            about=_about(about, request.folder),
+        )
+
+
+def _read(folder: Path) -> tuple[config.CogConfig, HearthConfig]:
+    return config.load(folder), config.load_hearth(folder)
+
+
+def _about(found: HearthConfig, folder: Path) -> dict[str, Any]:
+    """What hearth.yaml says, without what it leaves out; the README as its text."""
+    about = {
+        name: value for name, value in msgspec.structs.asdict(found).items() if value not in (None, (), 0)
+    }
+    about.pop("warnings", None)
+    readme = found.readme
+    if readme is not None and not readme.startswith(("http://", "https://")):
+        about["readme"] = (folder / readme).read_text(errors="replace")[:README_LIMIT]
+    if "examples" in about:
+        about["examples"] = list(found.examples)
+    return about

@@ -1,0 +1,151 @@
+"""One process group that we started and that ends with us.
+
+Whoever ends this server, even by SIGKILL, ends the group: its processes inherit the read end of a pipe whose
+write end only we hold. On Linux the kernel itself sends SIGKILL to the whole group when that end closes
+(F_SETOWN and F_SETSIG on the read end), also while a model holds the GIL in native code; elsewhere a thread
+of `cog/launch.py` and `cog/wrapper.py` reads the pipe. PR_SET_PDEATHSIG would end a single process only, and
+on the death of a thread already. What left the group is found by the marker in its environment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from hearth.runtime import processes
+from hearth.runtime.printed import Origin, Printed
+from hearth.runtime.processes import Process
+
+ALIVE = "HEARTH_ALIVE_FD"
+END_PATIENCE = 10.0
+"""Seconds that a killed process has to be dead."""
+
+
+class Group:
+    """Made by `start`. `exited` resolves with the leader's `wait` status; others may live on then: `end` it."""
+
+    def __init__(self, leader: subprocess.Popen[bytes], alive: int, printed: Printed, marker: str) -> None:
+        self.pid = leader.pid
+        self.exited: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._leader = leader
+        self._alive = alive
+        self._printed = printed
+        self._marker = marker
+        self._watches: list[Callable[[], None]] = [
+            processes.watch_exit(asyncio.get_running_loop(), leader.pid, self._noticed)
+        ]
+
+    @classmethod
+    def start(
+        cls,
+        command: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        folder: Path,
+        marker: str,
+        on_line: Callable[[Origin, str], None],
+    ) -> Group:
+        """Starts `command` in `folder` with exactly `environment` and the descriptor named by ALIVE.
+
+        `marker` is a `NAME=value` of the environment that belongs to this group alone. Raises OSError.
+        """
+        ours = list[int]()
+        theirs = list[int]()
+        try:
+            read, write = os.pipe()
+            ours, theirs = [write], [read]
+            output, input = os.pipe()
+            ours, theirs = [*ours, output], [*theirs, input]
+            leader = subprocess.Popen(
+                command,
+                cwd=folder,
+                env={**environment, ALIVE: str(read)},
+                stdin=subprocess.DEVNULL,
+                stdout=input,
+                stderr=input,
+                pass_fds=(read,),
+                start_new_session=True,
+            )
+            if sys.platform == "linux":
+                fcntl.fcntl(read, fcntl.F_SETOWN, -leader.pid)
+                fcntl.fcntl(read, fcntl.F_SETSIG, signal.SIGKILL)
+                fcntl.fcntl(read, fcntl.F_SETFL, fcntl.fcntl(read, fcntl.F_GETFL) | os.O_ASYNC)
+        except BaseException:
+            for fd in ours:
+                os.close(fd)
+            raise
+        finally:
+            for fd in theirs:
+                os.close(fd)
+        return cls(leader, write, Printed(output, on_line), marker)
+
+    def watch(self, pid: int, ended: Callable[[], None]) -> None:
+        """Calls `ended` when this member is dead."""
+        try:
+            self._watches.append(processes.watch_exit(asyncio.get_running_loop(), pid, ended))
+        except ProcessLookupError:
+            ended()
+
+    def children(self) -> list[Process]:
+        """The leader's own, zombies included: it reaps none."""
+        return [process for process in processes.table().values() if process.parent == self.pid]
+
+    def memory(self) -> int:
+        """Bytes, resident, of all members."""
+        return sum(process.memory for process in processes.table().values() if process.group == self.pid)
+
+    def drain(self) -> None:
+        """Takes what was printed up to now."""
+        self._printed.drain()
+
+    def kill(self) -> None:
+        """SIGKILLs every member, without waiting. What left the group has to wait for `end`."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS says so of a group of zombies
+            os.killpg(self.pid, signal.SIGKILL)
+
+    async def end(self) -> None:
+        """Kills every member and whoever left the group, and waits until they are dead.
+
+        Raises TimeoutError when one of them resists: it hangs in a system call of a driver or a file system.
+        """
+        self.kill()
+        await asyncio.to_thread(processes.kill_all, self._members, END_PATIENCE)
+        async with asyncio.timeout(END_PATIENCE):
+            await asyncio.shield(self.exited)
+        self._leader.wait()
+        for stop in self._watches:
+            stop()
+        self._printed.close()
+        if self._alive >= 0:
+            os.close(self._alive)
+            self._alive = -1
+
+    def _members(self) -> list[Process]:
+        table = processes.table()
+        marked = processes.marked(self._marker)
+        family = processes.descendants(table, self.pid)
+        return [
+            process
+            for process in table.values()
+            if self.pid in (process.pid, process.group, process.session)
+            or process.pid in family
+            or process.pid in marked
+        ]
+
+    def _noticed(self) -> None:
+        """Leaves the dead leader unreaped until `end`: so long nobody else can get its pid, the group's name."""
+        if sys.platform == "linux":
+            result = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+            assert result is not None
+            exited = result.si_code == os.CLD_EXITED
+            self.exited.set_result(result.si_status << 8 if exited else result.si_status)
+        else:
+            code = self._leader.wait()
+            self.exited.set_result(-code if code < 0 else code << 8)

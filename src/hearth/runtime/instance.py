@@ -1,0 +1,204 @@
+"""One running coglet: predictions in, emissions out, and every way in which it can die."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+from hearth.cog.client import AtCapacity, Coglet, Completed, Event, Log, Metric, Output, Started
+from hearth.cog.files import BadOutput
+from hearth.errors import InstanceLost, InvalidInput, TooLarge, Unavailable
+from hearth.runtime import processes
+from hearth.runtime.base import Began, Emission, Job, Logged, Measured, Outcome, Usage, Yielded
+from hearth.runtime.group import Group
+from hearth.runtime.home import Home
+from hearth.runtime.litter import Litter
+from hearth.runtime.outputs import Outputs
+from hearth.runtime.printed import Origin, Tail
+
+ID_CONTEXT = "hearth_id"
+"""Key of a prediction's context that tells the wrapper its id."""
+TAIL = 64 * 1024
+"""Characters kept of what an instance prints outside its predictions."""
+REASON_PATIENCE = 0.5
+"""Seconds that a broken stream waits for the process watch to say why."""
+STREAM_PATIENCE = 2.0
+"""Seconds that coglet has to end the streams of a dead worker; it takes milliseconds."""
+
+
+class ProcessInstance:
+    """An `Instance` on this machine, from the moment its setup has ended well (`boot.py`)."""
+
+    def __init__(
+        self,
+        id: str,
+        *,
+        slots: int,
+        iterates: bool,
+        home: Home,
+        group: Group,
+        coglet: Coglet,
+        setup_logs: str,
+    ) -> None:
+        self.id = id
+        self.slots = slots
+        self.setup_logs = setup_logs
+        self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._iterates = iterates
+        self._home = home
+        self._group = group
+        self._coglet = coglet
+        self._outputs = Outputs(home.out)
+        self._litter = Litter(home.out)
+        self._running: dict[str, _Running] = {}
+        self._printed = Tail(TAIL)
+        self._stopping: asyncio.Task[None] | None = None
+        self._force = asyncio.Event()
+        group.exited.add_done_callback(self._server_died)
+        self._workers = group.children()
+        for worker in self._workers:
+            group.watch(worker.pid, self._worker_died)
+
+    async def run(self, job: Job, emit: Callable[[Emission], None]) -> Outcome:
+        if self.lost.done():
+            raise self._loss(self.lost.result(), started=False)
+        if len(self._running) >= self.slots:
+            raise Unavailable(f"Every slot of instance {self.id} is taken.")
+        running = _Running(emit, self._outputs.checked if self._iterates else None)
+        self._running[job.id] = running
+        try:
+            completed = await self._coglet.predict(
+                job.id, job.input, context={**job.context, ID_CONTEXT: job.id}, on_event=running.take
+            )
+            self._group.drain()  # what child processes printed, before it counts as another job's
+            return self._outcome(completed)
+        except (InvalidInput, TooLarge, BadOutput) as error:
+            return Outcome(status="failed", error=str(error).strip())
+        except InstanceLost as error:
+            raise await self._explained(error) from error
+        except AtCapacity as error:
+            # Our own count says that a slot is free: what holds it was given up, and nobody knows for how long.
+            self._lose("a prediction that was given up still holds its slot")
+            raise self._loss(self.lost.result(), started=False) from error
+        except Unavailable as error:
+            self._lose(error.message)
+            raise self._loss(self.lost.result(), started=False) from error
+        finally:
+            del self._running[job.id]
+            self._litter.add(job.id)
+
+    async def cancel(self, job_id: str) -> bool:
+        if job_id not in self._running:
+            return False
+        try:
+            return await self._coglet.cancel(job_id)
+        except InstanceLost:
+            return False
+
+    def usage(self) -> Usage:
+        return Usage(pid=None if self._group.exited.done() else self._group.pid, memory=self._group.memory())
+
+    async def stop(self, grace: float) -> None:
+        loop = asyncio.get_running_loop()
+        if grace > 0:
+            timer = loop.call_later(grace, self._force.set)
+        else:
+            self._force.set()
+            timer = None
+        if self._stopping is None:
+            self._stopping = loop.create_task(self._stop(), name=f"hearth-stop-{self.id}")
+        try:
+            await asyncio.shield(self._stopping)
+        finally:
+            if timer is not None and self._stopping.done():
+                timer.cancel()
+
+    def printed(self, origin: Origin, text: str) -> None:
+        """Takes a line that coglet wrote to stderr."""
+        if origin is Origin.MODEL and len(self._running) == 1:
+            (running,) = self._running.values()
+            running.emit(Logged(text))
+        else:
+            self._printed.add(text)
+
+    def _outcome(self, completed: Completed) -> Outcome:
+        return Outcome(
+            status=completed.status,
+            output=None if self._iterates else self._outputs.checked(completed.output),
+            error=completed.error,
+            metrics=completed.metrics,
+        )
+
+    async def _explained(self, error: InstanceLost) -> InstanceLost:
+        """The loss of a stream, with the reason for it; the instance is lost with it."""
+        if not self.lost.done():
+            await asyncio.wait([self.lost], timeout=REASON_PATIENCE)
+        self._lose(error.message)
+        return self._loss(self.lost.result(), started=error.started)
+
+    def _loss(self, reason: str, *, started: bool) -> InstanceLost:
+        self._group.drain()
+        return InstanceLost(
+            f"The instance was lost: {reason}", started=started, logs=str(self._printed) or self.setup_logs
+        )
+
+    def _worker_died(self) -> None:
+        # coglet never restarts it, and leaves it as a zombie that tells how it ended.
+        ends = [end for worker in self._workers if (end := processes.find(worker.pid)) and not end.alive]
+        how = processes.ending(ends[0].status) if ends else "ended"
+        self._lose(f"the model's process {how}")
+        asyncio.get_running_loop().call_later(STREAM_PATIENCE, self._coglet.close)
+
+    def _server_died(self, exited: asyncio.Future[int]) -> None:
+        self._lose(f"the instance's server {processes.ending(exited.result())}")
+        self._group.kill()
+
+    def _lose(self, reason: str) -> None:
+        if not self.lost.done():
+            self.lost.set_result(reason)
+
+    async def _stop(self) -> None:
+        exited: asyncio.Future[Any] = self._group.exited
+        force: asyncio.Future[Any] = asyncio.create_task(self._force.wait(), name=f"hearth-force-{self.id}")
+        try:
+            if not self.lost.done() and not self._force.is_set():
+                self._lose("it was stopped")
+                asked = asyncio.create_task(self._shutdown(), name=f"hearth-shutdown-{self.id}")
+                await asyncio.wait([exited, force], return_when=asyncio.FIRST_COMPLETED)
+                asked.cancel()
+                await asyncio.wait([asked])
+            self._lose("it was stopped")
+        finally:
+            force.cancel()
+            self._coglet.close()
+            await self._group.end()
+            await self._litter.flush()
+            await asyncio.to_thread(self._home.remove)
+
+    async def _shutdown(self) -> None:
+        with contextlib.suppress(InstanceLost):
+            await self._coglet.shutdown()
+
+
+class _Running:
+    """Passes on what one prediction reports."""
+
+    __slots__ = ("_checked", "emit")
+
+    def __init__(self, emit: Callable[[Emission], None], checked: Callable[[Any], Any] | None) -> None:
+        self.emit = emit
+        self._checked = checked
+        """None when the output comes as a whole, at the end."""
+
+    def take(self, event: Event) -> None:
+        if isinstance(event, Output):
+            if self._checked is not None:
+                self.emit(Yielded(self._checked(event.chunk)))
+        elif isinstance(event, Log):
+            self.emit(Logged(event.text))
+        elif isinstance(event, Metric):
+            self.emit(Measured(event.name, event.value, event.mode))
+        elif isinstance(event, Started):
+            self.emit(Began())

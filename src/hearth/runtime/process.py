@@ -1,0 +1,137 @@
+"""Instances as processes of this machine: coglet in an environment that uv built, in a private folder."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from hearth.cog import config
+from hearth.cog import instance as cog_instance
+from hearth.cog.build import Environment, Environments
+from hearth.errors import HearthError, SetupFailed
+from hearth.runtime import processes
+from hearth.runtime.base import InstanceSpec
+from hearth.runtime.boot import PORT_ATTEMPTS, Boot, PortTaken
+from hearth.runtime.group import END_PATIENCE
+from hearth.runtime.home import Home
+from hearth.runtime.instance import ProcessInstance
+from hearth.runtime.processes import Process
+
+
+class ProcessRuntime:
+    """A `Runtime`. Instances live below `root`, caches of downloaded weights below `cache`, which all share.
+
+    `server` names this server's data for good (default: by `root`), so that `sweep` knows what an earlier run
+    of it left. `environ` is the platform's own environment; of it a model sees certificates, proxies, locale
+    and devices. `variables` are the operator's, for every model.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        environments: Environments,
+        *,
+        environ: Mapping[str, str],
+        cache: Path | None = None,
+        variables: Mapping[str, str] | None = None,
+        server: str | None = None,
+    ) -> None:
+        self._root = root.absolute()
+        self._environments = environments
+        self._inherited = cog_instance.passed(environ)
+        self._cache = (cache or root / "home").absolute()
+        self._variables = variables or {}
+        server = server or hashlib.sha256(str(self._root).encode()).hexdigest()[:32]
+        self._server = f"HEARTH_SERVER={server}"
+        run = secrets.token_hex(16)
+        self._run = f"HEARTH_RUN={run}"
+        self._instances = self._root / "instances"
+        self._own = self._instances / run
+
+    async def start(
+        self, spec: InstanceSpec, log: Callable[[str], None], setup: Callable[[], None] = lambda: None
+    ) -> ProcessInstance:
+        environment = await self._environment(spec, log)
+        home = Home(self._own / spec.id)
+        try:
+            await asyncio.to_thread(self._furnish, home, spec)
+            for _ in range(PORT_ATTEMPTS):
+                try:
+                    return await self._boot(spec, environment, home, log, setup).run()
+                except PortTaken:
+                    continue
+            raise SetupFailed(f"No free port was found in {PORT_ATTEMPTS} attempts.")
+        except BaseException:
+            await asyncio.to_thread(home.remove)
+            raise
+
+    async def sweep(self) -> int:
+        return await asyncio.to_thread(self._sweep)
+
+    async def _environment(self, spec: InstanceSpec, log: Callable[[str], None]) -> Environment:
+        """The version's environment; made anew on a machine that does not have it."""
+        found = self._environments.get(spec.recipe.environment)
+        if found is not None:
+            return found
+        log("The environment is not on this machine; it is built again")
+        try:
+            made = await self._environments.prepare(config.load(spec.folder), workdir=spec.folder, log=log)
+        except HearthError as error:
+            raise SetupFailed(
+                f"The environment could not be built again: {error.message}", hint=error.hint
+            ) from error
+        if made.key != spec.recipe.environment:
+            raise SetupFailed(
+                "The environment is gone, and the requirements now resolve to other packages.",
+                hint="Push the model again, or pin its requirements.",
+            )
+        return made
+
+    def _furnish(self, home: Home, spec: InstanceSpec) -> None:
+        self._cache.mkdir(parents=True, exist_ok=True)
+        home.make(spec.folder)
+        (home.source / cog_instance.SCHEMA_FILE).unlink(missing_ok=True)
+        cog_instance.write_schema(home.source, spec.schema, train=spec.train)
+
+    def _boot(
+        self,
+        spec: InstanceSpec,
+        environment: Environment,
+        home: Home,
+        log: Callable[[str], None],
+        setup: Callable[[], None],
+    ) -> Boot:
+        markers = dict(marker.split("=", 1) for marker in (self._server, self._run))
+        return Boot(
+            spec,
+            environment,
+            home,
+            variables={**self._variables, **spec.variables},
+            inherited=self._inherited,
+            markers={**markers, "HEARTH_INSTANCE": spec.id},
+            cache=self._cache,
+            log=log,
+            setup=setup,
+        )
+
+    def _sweep(self) -> int:
+        killed = processes.kill_all(self._left_behind, END_PATIENCE)
+        if self._instances.exists():
+            for run in self._instances.iterdir():
+                if run != self._own:
+                    Home(run).remove()
+        return killed
+
+    def _left_behind(self) -> list[Process]:
+        """Processes with our server's marker, and their descendants, but none of this run."""
+        table = processes.table()
+        others = {
+            pid
+            for pid, text in processes.marked(self._server).items()
+            if self._run not in text.replace("\0", " ").split()
+        }
+        family = set[int]().union(*(processes.descendants(table, pid) for pid in others))
+        return [process for pid, process in table.items() if pid in others | family]

@@ -1,0 +1,247 @@
+"""Processes seen from outside: which exist, whose they are, when and how they end.
+
+Linux answers from /proc and with pidfds; elsewhere `ps` and kqueue do. A zombie is not a live process:
+where PID 1 reaps late, dead ones stay listed for a while.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+_PROC = Path("/proc")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+_LINUX = sys.platform == "linux"
+
+
+class Process(NamedTuple):
+    pid: int
+    parent: int
+    group: int
+    session: int
+    alive: bool
+    memory: int
+    """Bytes, resident."""
+    started: str
+    """Opaque; with the pid it names one process for good, as pids come round again."""
+    status: int
+    """How a zombie ended, as `wait` tells it; 0 for the living and where the system doesn't say."""
+
+
+def table() -> dict[int, Process]:
+    """Every process there is."""
+    return _table_of_proc() if _LINUX else table_of_ps()
+
+
+def find(pid: int) -> Process | None:
+    """One process, unless it is gone."""
+    return _read_stat(str(pid)) if _LINUX else table().get(pid)
+
+
+def marked(marker: str) -> dict[int, str]:
+    """The environments of all processes that have `marker` (`NAME=value`) in theirs, as far as we may read
+    them; variables are separated by NUL (by blanks where `ps` is asked)."""
+    return _marked_by_proc(marker) if _LINUX else marked_by_ps(marker)
+
+
+def descendants(processes: dict[int, Process], root: int) -> set[int]:
+    """`root`'s children, their children and so on."""
+    children: dict[int, list[int]] = {}
+    for process in processes.values():
+        children.setdefault(process.parent, []).append(process.pid)
+    found: set[int] = set()
+    waiting = [root]
+    while waiting:
+        for pid in children.get(waiting.pop(), ()):
+            if pid not in found:
+                found.add(pid)
+                waiting.append(pid)
+    return found
+
+
+def kill_all(members: Callable[[], Iterable[Process]], patience: float) -> int:
+    """SIGKILLs what `members` finds, again and again until it finds nothing alive; how many there were.
+
+    Blocks. Gives up after `patience` seconds: a process in an uninterruptible system call outlives SIGKILL.
+    """
+    killed: set[tuple[int, str]] = set()
+    until = time.monotonic() + patience
+    while time.monotonic() < until:
+        alive = [process for process in members() if process.alive]
+        if not alive:
+            break
+        _kill(alive, max(0.0, until - time.monotonic()))
+        killed.update((process.pid, process.started) for process in alive)
+    return len(killed)
+
+
+def watch_exit(loop: asyncio.AbstractEventLoop, pid: int, ended: Callable[[], None]) -> Callable[[], None]:
+    """Calls `ended` once when the process, ours or not, is dead, even while it is a zombie.
+
+    Returns what ends the watch. Raises ProcessLookupError when there is no such process.
+    """
+    fd, close = _exit_descriptor(pid)
+    watching = True
+
+    def stop() -> None:
+        nonlocal watching
+        if watching:
+            watching = False
+            loop.remove_reader(fd)
+            close()
+
+    def fired() -> None:
+        stop()
+        ended()
+
+    loop.add_reader(fd, fired)
+    return stop
+
+
+def ending(status: int) -> str:
+    """A `wait` status in words: `exited with code 3`, `was killed by SIGSEGV`."""
+    code = os.waitstatus_to_exitcode(status)
+    if code >= 0:
+        return f"exited with code {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    return f"was killed by {name}" + (" (out of memory?)" if code == -signal.SIGKILL else "")
+
+
+def _table_of_proc() -> dict[int, Process]:
+    found = {}
+    for name in os.listdir(_PROC):
+        if name.isdigit() and (process := _read_stat(name)) is not None:
+            found[process.pid] = process
+    return found
+
+
+def _read_stat(pid: str) -> Process | None:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            text = file.read()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    # The command's name may hold blanks and parentheses; the fields are counted from its end.
+    fields = text[text.rindex(b")") + 2 :].split()
+    alive = fields[0] not in (b"Z", b"X")
+    return Process(
+        pid=int(pid),
+        parent=int(fields[1]),
+        group=int(fields[2]),
+        session=int(fields[3]),
+        alive=alive,
+        memory=int(fields[21]) * _PAGE,
+        started=fields[19].decode(),
+        status=0 if alive else int(fields[49]),
+    )
+
+
+def _marked_by_proc(marker: str) -> dict[int, str]:
+    wanted = marker.encode()
+    found = {}
+    for name in os.listdir(_PROC):
+        if not name.isdigit():
+            continue
+        try:
+            with open(f"/proc/{name}/environ", "rb") as file:
+                content = file.read()
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue
+        if wanted in content and wanted in content.split(b"\0"):
+            found[int(name)] = content.decode(errors="replace")
+    return found
+
+
+def table_of_ps() -> dict[int, Process]:
+    """`table`, from `ps`: slower, and it doesn't tell how a zombie ended."""
+    found = {}
+    for line in _ps("-axo", "pid=,ppid=,pgid=,sess=,state=,rss=,lstart=").splitlines():
+        pid, parent, group, session, state, rss, *started = line.split()
+        found[int(pid)] = Process(
+            pid=int(pid),
+            parent=int(parent),
+            group=int(group),
+            session=int(session, 16) if not session.isdigit() else int(session),
+            alive=not state.startswith("Z"),
+            memory=int(rss) * 1024,
+            started=" ".join(started),
+            status=0,
+        )
+    return found
+
+
+def marked_by_ps(marker: str) -> dict[int, str]:
+    """`marked`, from `ps`."""
+    found = {}
+    for line in _ps("axeww", "-o", "pid=,command=").splitlines():
+        pid, _, text = line.strip().partition(" ")
+        if marker in text.split():
+            found[int(pid)] = text
+    return found
+
+
+def _ps(*arguments: str) -> str:
+    return subprocess.run(
+        ["ps", *arguments], check=True, capture_output=True, text=True, errors="replace"
+    ).stdout
+
+
+def _kill(processes: list[Process], patience: float) -> None:
+    """Kills exactly these processes, not later ones with their pids, and waits until they are dead."""
+    if sys.platform != "linux":
+        for process in processes:
+            now = find(process.pid)
+            if now is not None and now.started == process.started:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process.pid, signal.SIGKILL)
+        time.sleep(0.01)
+        return
+    until = time.monotonic() + patience
+    fds = []
+    try:
+        for process in processes:
+            try:
+                fd = os.pidfd_open(process.pid)
+            except ProcessLookupError:
+                continue
+            fds.append(fd)
+            now = find(process.pid)
+            if now is not None and now.started == process.started:
+                with contextlib.suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(fd, signal.SIGKILL)
+        for fd in fds:
+            poll = select.poll()
+            poll.register(fd, select.POLLIN)
+            poll.poll(max(0.0, until - time.monotonic()) * 1000)
+    finally:
+        for fd in fds:
+            os.close(fd)
+
+
+def _exit_descriptor(pid: int) -> tuple[int, Callable[[], None]]:
+    """A descriptor that becomes readable when the process is dead, and what closes it."""
+    if sys.platform == "linux":
+        fd = os.pidfd_open(pid)
+        return fd, lambda: os.close(fd)
+    queue = select.kqueue()
+    event = select.kevent(
+        pid, select.KQ_FILTER_PROC, select.KQ_EV_ADD | select.KQ_EV_ONESHOT, select.KQ_NOTE_EXIT
+    )
+    try:
+        queue.control([event], 0)
+    except OSError:
+        queue.close()
+        raise
+    return queue.fileno(), queue.close
