@@ -1,0 +1,45 @@
+"""What the API is given: the service objects it calls and the settings it obeys."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from hearth.api.metrics import Metrics
+    from hearth.api.wire import Wire
+    from hearth.bus.base import Bus
+    from hearth.service.accounts import Accounts
+    from hearth.service.files import Files
+    from hearth.service.models import Models
+    from hearth.service.predictions import Predictions
+    from hearth.service.pushes import Pushes
+    from hearth.service.streams import Streams
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """The API's share of `settings.Settings`, by the same names. Sizes are bytes."""
+
+    public_url: str | None = None
+    trust_proxy: bool = False
+    max_body: int = 64 * 1024 * 1024
+    max_file: int = 100 * 1024 * 1024
+    data_uri_outputs: int = 20 * 1024 * 1024
+
+
+class Services(msgspec.Struct, frozen=True, kw_only=True):
+    """The service objects, by noun. Made once, in `compose.py`."""
+
+    predictions: Predictions
+    streams: Streams
+    models: Models
+    pushes: Pushes
+    files: Files
+    accounts: Accounts
+    bus: Bus
+    wire: Wire
+    metrics: Metrics
+    ready: Callable[[], Awaitable[None]]
+    """Raises Unavailable if the server cannot do its work now (`store.ping`)."""

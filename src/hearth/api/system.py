@@ -1,0 +1,77 @@
+"""What the server says of itself: health, readiness, metrics, instances."""
+
+from __future__ import annotations
+
+import msgspec
+
+from hearth import errors
+from hearth.api import wire
+from hearth.api.http import Reply, Request
+from hearth.api.route import Auth, Content, Route
+from hearth.api.wire import InstanceBody, Results
+
+
+class Health(msgspec.Struct, frozen=True):
+    status: str
+
+
+async def healthz(request: Request) -> Health:
+    return Health("ok")
+
+
+async def readyz(request: Request) -> Health:
+    await request.services.ready()
+    return Health("ready")
+
+
+async def metrics(request: Request) -> Reply:
+    return Reply(200, request.services.metrics.text(), request.services.metrics.content_type)
+
+
+async def instances(request: Request) -> Results[InstanceBody]:
+    return Results([wire.instance(view) for view in request.services.bus.instances()])
+
+
+ROUTES = (
+    Route(
+        method="GET",
+        path="/healthz",
+        operation_id="healthz",
+        summary="The process answers",
+        handler=healthz,
+        reply=Health,
+        auth=Auth.NONE,
+        ours=True,
+    ),
+    Route(
+        method="GET",
+        path="/readyz",
+        operation_id="readyz",
+        summary="The server can do its work",
+        handler=readyz,
+        reply=Health,
+        auth=Auth.NONE,
+        errors=(errors.Unavailable,),
+        ours=True,
+    ),
+    Route(
+        method="GET",
+        path="/metrics",
+        operation_id="metrics",
+        summary="Metrics for Prometheus",
+        handler=metrics,
+        reply=Content.TEXT,
+        auth=Auth.NONE,
+        ours=True,
+    ),
+    Route(
+        method="GET",
+        path="/admin/instances",
+        operation_id="admin.instances.list",
+        summary="List instances, their state and why",
+        handler=instances,
+        reply=Results[InstanceBody],
+        auth=Auth.ADMIN,
+        ours=True,
+    ),
+)

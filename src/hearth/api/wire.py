@@ -1,0 +1,469 @@
+"""Records to JSON: the shapes that Replicate's clients expect, and nothing of them anywhere else.
+
+Sources: client-contract.md sections 4 and 5, replicate-platform.md section 9.2. Keys that have no value are
+null in answers to GET and absent in answers to a create; `urls.stream` is absent or a string, never null.
+Strings that are file references become URLs in the encoded bytes, so values are never copied for it.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Any, Generic, Literal, Protocol, TypeVar
+from urllib.parse import quote
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from hearth.api.shapes import UNKNOWN, Shape, Shapes, StreamKind
+from hearth.domain.account import Account, Token
+from hearth.domain.events import Event
+from hearth.domain.file import File, parse_reference
+from hearth.domain.instance import InstanceView
+from hearth.domain.model import Build, Model, Version
+from hearth.domain.prediction import Phase, Prediction
+from hearth.domain.webhook import Attempt, Delivery
+
+T = TypeVar("T")
+Status = Literal["starting", "processing", "succeeded", "failed", "canceled", "aborted"]
+
+_STATUS: dict[Phase, Status] = {
+    Phase.QUEUED: "starting",
+    Phase.ASSIGNED: "starting",
+    Phase.BOOTING: "starting",
+    Phase.RUNNING: "processing",
+    Phase.SUCCEEDED: "succeeded",
+    Phase.FAILED: "failed",
+    Phase.CANCELED: "canceled",
+    Phase.ABORTED: "canceled",
+}
+_REFERENCE = re.compile(rb'"hearth-file:([0-9a-z]{26})/([^/"\\]+)"')
+_MARK = b'"hearth-file:'
+_SAFE = "@=,+()"
+_encoder = msgspec.json.Encoder()
+
+
+class Urls(msgspec.Struct, frozen=True):
+    get: str
+    cancel: str
+    web: str
+    stream: str | UnsetType = UNSET
+
+
+class PredictionBody(msgspec.Struct, frozen=True, kw_only=True):
+    """A prediction as every reader sees it."""
+
+    id: str
+    model: str
+    version: str
+    deployment: str | UnsetType = UNSET
+    input: dict[str, Any]
+    output: Any
+    logs: str
+    error: str | None
+    status: Status
+    source: Literal["api", "web"] | UnsetType = UNSET
+    data_removed: bool
+    created_at: datetime
+    started_at: datetime | UnsetType | None = UNSET
+    completed_at: datetime | UnsetType | None = UNSET
+    deadline: datetime | UnsetType = UNSET
+    metrics: dict[str, Any] | UnsetType = UNSET
+    webhook: str | UnsetType = UNSET
+    webhook_events_filter: tuple[str, ...] | UnsetType = UNSET
+    urls: Urls
+
+
+class VersionBody(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    created_at: datetime
+    cog_version: str
+    openapi_schema: dict[str, Any]
+
+
+class ModelBody(msgspec.Struct, frozen=True, kw_only=True):
+    url: str
+    owner: str
+    name: str
+    description: str | None
+    visibility: Literal["public", "private"]
+    is_official: bool = False
+    github_url: str | None
+    paper_url: str | None
+    weights_url: str | None
+    license_url: str | None
+    run_count: int
+    cover_image_url: str | None
+    default_example: PredictionBody | None
+    latest_version: VersionBody | None
+    created_at: datetime
+
+
+class FileUrls(msgspec.Struct, frozen=True):
+    get: str
+
+
+class FileBody(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    name: str
+    content_type: str
+    size: int
+    etag: str
+    checksums: dict[str, str]
+    metadata: dict[str, Any]
+    created_at: datetime
+    expires_at: datetime | None
+    urls: FileUrls
+
+
+class AccountBody(msgspec.Struct, frozen=True, kw_only=True):
+    type: Literal["user", "organization"]
+    username: str
+    name: str
+    github_url: str | None
+    avatar_url: str | None
+
+
+class Hardware(msgspec.Struct, frozen=True):
+    sku: str
+    name: str
+
+
+class SecretBody(msgspec.Struct, frozen=True):
+    key: str
+
+
+class TokenBody(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    hint: str
+    created_at: datetime
+    disabled_at: datetime | None
+
+
+class NewTokenBody(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    token: str
+
+
+class PushUrls(msgspec.Struct, frozen=True):
+    source: str
+    log: str
+    get: str
+
+
+class PushBody(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    status: Literal["uploading", "queued", "running", "succeeded", "failed"]
+    model: str
+    version: str | None
+    error: str | None
+    hint: str | None
+    created_at: datetime
+    completed_at: datetime | None
+    missing: list[str] | UnsetType = UNSET
+    urls: PushUrls
+
+
+class MissingBody(msgspec.Struct, frozen=True):
+    missing: list[str]
+
+
+class EventBody(msgspec.Struct, frozen=True):
+    seq: int
+    kind: str
+    at: datetime
+    data: Any
+
+
+class AttemptBody(msgspec.Struct, frozen=True, kw_only=True):
+    number: int
+    at: datetime
+    duration: float
+    status: int | None
+    error: str | None
+
+
+class DeliveryBody(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    prediction: str
+    event: str
+    url: str
+    state: Literal["pending", "delivered", "failed"]
+    created_at: datetime
+    due_at: datetime | None
+    attempts: list[AttemptBody]
+
+
+class InstanceBody(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    model: str
+    version: str
+    state: str
+    because: str
+    slots: int
+    busy: int
+    started_at: datetime
+    ready_at: datetime | None
+    idle_since: datetime | None
+    pid: int | None
+    memory: int | None
+    predictions: tuple[str, ...]
+    boot_seconds: float | None
+    logs: str
+
+
+class Results(msgspec.Struct, Generic[T], frozen=True):
+    """A list that is always whole."""
+
+    results: list[T]
+
+
+class PageBody(msgspec.Struct, Generic[T], frozen=True):
+    next: str | None
+    previous: str | None
+    results: list[T]
+
+
+def encode(value: Any, origin: str) -> bytes:
+    """JSON, with every string that is a file reference turned into its URL under `origin`."""
+    body = _encoder.encode(value)
+    if _MARK in body:
+        base = f"{origin}/v1/files/".encode()
+        body = _REFERENCE.sub(
+            lambda m: b'"' + base + m[1] + b"/" + quote(m[2].decode(), safe=_SAFE).encode() + b'"', body
+        )
+    return body
+
+
+def datum(value: Any, origin: str) -> str:
+    """One stream datum: text as it is, a file as its URL, anything else as JSON."""
+    if isinstance(value, str):
+        reference = parse_reference(value)
+        return file_url(*reference, origin) if reference else value
+    return encode(value, origin).decode()
+
+
+def file_url(id: str, name: str, origin: str) -> str:
+    return f"{origin}/v1/files/{id}/{quote(name, safe=_SAFE)}"
+
+
+def moment(at: float) -> datetime:
+    return datetime.fromtimestamp(at, UTC)
+
+
+def _maybe(at: float | None) -> datetime | None:
+    return None if at is None else datetime.fromtimestamp(at, UTC)
+
+
+class StreamTokens(Protocol):
+    def token(self, prediction_id: str) -> str: ...
+
+
+class Wire:
+    """Predictions to JSON. One object, shared by the API and (as `render`) by the webhooks."""
+
+    def __init__(self, *, tokens: StreamTokens, shapes: Shapes, show_aborted: bool = False) -> None:
+        self.shapes = shapes
+        self._token = tokens.token
+        self._status: dict[Phase, Status] = {**_STATUS, Phase.ABORTED: "aborted"} if show_aborted else _STATUS
+
+    async def created(self, prediction: Prediction, origin: str) -> PredictionBody:
+        """What a create answers: the finished prediction, or one that is `starting` and shows nothing yet."""
+        if prediction.phase.terminal:
+            return await self.read(prediction, origin)
+        shape = self.shapes.known(prediction.version) or await self.shapes.of(prediction.version)
+        return PredictionBody(
+            id=prediction.id,
+            model=prediction.model,
+            version=prediction.version,
+            deployment=prediction.deployment or UNSET,
+            input=prediction.input,
+            output=None,
+            logs="",
+            error=None,
+            status="starting",
+            data_removed=False,
+            created_at=datetime.fromtimestamp(prediction.created_at, UTC),
+            deadline=UNSET if prediction.deadline is None else moment(prediction.deadline),
+            webhook=prediction.webhook or UNSET,
+            webhook_events_filter=prediction.webhook_events if prediction.webhook else UNSET,
+            urls=self._urls(prediction.id, origin, shape),
+        )
+
+    async def read(self, prediction: Prediction, origin: str) -> PredictionBody:
+        """What get, list and cancel answer."""
+        shape = self.shapes.known(prediction.version) or await self.shapes.of(prediction.version)
+        return self._whole(prediction, origin, shape)
+
+    def render(self, prediction: Prediction) -> bytes:
+        """A webhook's body: the same JSON as GET, under the origin the prediction was created with.
+
+        Does not wait, so `urls.stream` is there only if the version's shape is known: see `Shapes.learn`.
+        """
+        shape = self.shapes.known(prediction.version) or UNKNOWN
+        return encode(self._whole(prediction, prediction.origin, shape), prediction.origin)
+
+    def _whole(self, prediction: Prediction, origin: str, shape: Shape) -> PredictionBody:
+        return PredictionBody(
+            id=prediction.id,
+            model=prediction.model,
+            version=prediction.version,
+            deployment=prediction.deployment or UNSET,
+            input=prediction.input,
+            output=prediction.output,
+            logs=prediction.logs,
+            error=prediction.error or None,
+            status=self._status[prediction.phase],
+            source="web" if prediction.source == "web" else "api",
+            data_removed=prediction.data_removed,
+            created_at=datetime.fromtimestamp(prediction.created_at, UTC),
+            started_at=_maybe(prediction.started_at),
+            completed_at=_maybe(prediction.completed_at),
+            deadline=UNSET if prediction.deadline is None else moment(prediction.deadline),
+            metrics=_metrics(prediction),
+            webhook=prediction.webhook or UNSET,
+            webhook_events_filter=prediction.webhook_events if prediction.webhook else UNSET,
+            urls=self._urls(prediction.id, origin, shape),
+        )
+
+    def _urls(self, id: str, origin: str, shape: Shape) -> Urls:
+        get = f"{origin}/v1/predictions/{id}"
+        if shape.stream is None:
+            return Urls(get, f"{get}/cancel", f"{origin}/p/{id}")
+        room = "files" if shape.stream is StreamKind.FILES else "streams"
+        return Urls(get, f"{get}/cancel", f"{origin}/p/{id}", f"{origin}/v1/{room}/{self._token(id)}")
+
+
+def _metrics(prediction: Prediction) -> dict[str, Any]:
+    """The model's own, with `predict_time` and `total_time` as floats once it has ended."""
+    completed, started = prediction.completed_at, prediction.started_at
+    if completed is None:
+        return prediction.metrics
+    total = round(max(completed - prediction.created_at, 0.0), 6)
+    metrics = {**prediction.metrics, "total_time": total}
+    if started is not None:
+        metrics.setdefault("predict_time", round(max(completed - started, 0.0), 6))
+        metrics["predict_time"] = _as_float(metrics["predict_time"])
+    return metrics
+
+
+def _as_float(value: Any) -> Any:
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def version(record: Version) -> VersionBody:
+    return VersionBody(
+        id=record.id,
+        created_at=moment(record.created_at),
+        cog_version=record.cog_version,
+        openapi_schema=record.openapi_schema,
+    )
+
+
+def model(record: Model, latest: Version | None, origin: str) -> ModelBody:
+    return ModelBody(
+        url=f"{origin}/{record.owner}/{record.name}",
+        owner=record.owner,
+        name=record.name,
+        description=record.description,
+        visibility=record.visibility.value,
+        github_url=record.github_url,
+        paper_url=record.paper_url,
+        weights_url=record.weights_url,
+        license_url=record.license_url,
+        run_count=record.run_count,
+        cover_image_url=record.cover_image_url,
+        default_example=None,
+        latest_version=version(latest) if latest else None,
+        created_at=moment(record.created_at),
+    )
+
+
+def file(record: File, origin: str) -> FileBody:
+    return FileBody(
+        id=record.id,
+        name=record.name,
+        content_type=record.content_type,
+        size=record.size,
+        etag=record.md5,
+        checksums={"sha256": record.sha256, "md5": record.md5},
+        metadata=record.metadata,
+        created_at=moment(record.created_at),
+        expires_at=_maybe(record.expires_at),
+        urls=FileUrls(f"{origin}/v1/files/{record.id}"),
+    )
+
+
+def account(record: Account) -> AccountBody:
+    return AccountBody(
+        type=record.type.value,
+        username=record.username,
+        name=record.name or record.username,
+        github_url=record.github_url,
+        avatar_url=record.avatar_url,
+    )
+
+
+def token(record: Token) -> TokenBody:
+    return TokenBody(
+        name=record.name,
+        hint=record.hint,
+        created_at=moment(record.created_at),
+        disabled_at=_maybe(record.disabled_at),
+    )
+
+
+def push(record: Build, origin: str, missing: list[str] | UnsetType = UNSET) -> PushBody:
+    base = f"{origin}/v1/pushes/{record.id}"
+    return PushBody(
+        id=record.id,
+        status=record.state.value,
+        model=record.model,
+        version=record.version_id,
+        error=record.error,
+        hint=record.hint,
+        created_at=moment(record.created_at),
+        completed_at=_maybe(record.completed_at),
+        missing=missing,
+        urls=PushUrls(f"{base}/source", f"{base}/log", base),
+    )
+
+
+def event(record: Event) -> EventBody:
+    return EventBody(record.seq, record.kind.value, moment(record.at), record.data)
+
+
+def instance(view: InstanceView) -> InstanceBody:
+    return InstanceBody(
+        id=view.id,
+        model=view.model,
+        version=view.version,
+        state=view.state.value,
+        because=view.because,
+        slots=view.slots,
+        busy=view.busy,
+        started_at=moment(view.started_at),
+        ready_at=_maybe(view.ready_at),
+        idle_since=_maybe(view.idle_since),
+        pid=view.pid,
+        memory=view.memory,
+        predictions=view.predictions,
+        boot_seconds=view.boot_seconds,
+        logs=view.logs,
+    )
+
+
+def delivery(record: Delivery, attempts: list[Attempt]) -> DeliveryBody:
+    return DeliveryBody(
+        id=record.id,
+        prediction=record.prediction_id,
+        event=record.event,
+        url=record.url,
+        state=record.state.value,
+        created_at=moment(record.created_at),
+        due_at=moment(record.due_at) if record.state.value == "pending" else None,
+        attempts=[
+            AttemptBody(number=a.number, at=moment(a.at), duration=a.duration, status=a.status, error=a.error)
+            for a in attempts
+        ],
+    )
