@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable
-from typing import TypeVar
+from collections.abc import AsyncIterator
 
 from hearth.blobs.base import Stored
 from hearth.errors import TooLarge
 
 BLOCK = 1024 * 1024
 """Bytes handed to a worker thread at once: hashing one block (about 3 ms) far outweighs the hand-over (50 us)."""
-
-T = TypeVar("T")
 
 
 class Digest:
@@ -55,23 +51,3 @@ async def blocks(chunks: AsyncIterator[bytes], limit: int | None = None, size: i
             waiting, held = [], 0
     if held:
         yield b"".join(waiting)
-
-
-async def in_thread(function: Callable[..., T], *args: object) -> T:
-    """Run `function` in a worker thread; a cancelled caller still waits for its end.
-
-    `asyncio.to_thread` returns at once when cancelled while the thread goes on, and the caller would then
-    close or unlink a file that is being written to.
-    """
-    future = asyncio.get_running_loop().run_in_executor(None, function, *args)
-    try:
-        return await asyncio.shield(future)
-    except asyncio.CancelledError:
-        while not future.done():
-            try:
-                await asyncio.wait([future])
-            except asyncio.CancelledError:
-                continue  # asked again; the first request is raised below, once the thread is through
-        if not future.cancelled():
-            future.exception()  # marks it as seen: the cancellation is what the caller gets
-        raise

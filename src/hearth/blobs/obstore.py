@@ -20,9 +20,10 @@ from obstore.store import LocalStore, ObjectStore, S3Store
 
 from hearth.blobs import disk
 from hearth.blobs.base import Stored
-from hearth.blobs.digest import BLOCK, Digest, blocks, digest_of, in_thread
+from hearth.blobs.digest import BLOCK, Digest, blocks, digest_of
 from hearth.blobs.pipe import Pipe
 from hearth.errors import NotFound, Unavailable
+from hearth.threads import in_thread
 
 if TYPE_CHECKING:
     from obstore import GetOptions

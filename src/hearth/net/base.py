@@ -26,6 +26,8 @@ class Fetcher(Protocol):
         (extension kept, or derived from the type). Raises AddressRefused, FetchFailed, TooLarge."""
         ...
 
+    async def close(self) -> None: ...
+
 
 class Sender(Protocol):
     async def post(self, url: str, body: bytes, headers: dict[str, str]) -> Reply:

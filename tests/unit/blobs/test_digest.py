@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import AsyncIterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hearth.blobs.digest import blocks, in_thread
+from hearth.blobs.digest import blocks
 from hearth.errors import TooLarge
 
 
@@ -39,24 +38,3 @@ def test_blocks_raise_exactly_beyond_the_limit(chunks: list[bytes], limit: int) 
             asyncio.run(run())
     else:
         asyncio.run(run())
-
-
-async def test_a_cancelled_caller_waits_for_its_thread() -> None:
-    started, finish, ended = threading.Event(), threading.Event(), threading.Event()
-
-    def work() -> None:
-        started.set()
-        finish.wait()
-        ended.set()
-        raise OSError("nobody listens any more")
-
-    task = asyncio.create_task(in_thread(work))
-    await asyncio.to_thread(started.wait)
-    for _ in range(2):  # a second request changes nothing
-        task.cancel()
-        await asyncio.sleep(0)
-        assert not task.done()
-    finish.set()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    assert ended.is_set()
