@@ -126,6 +126,8 @@ def _property(parameter: ParameterFact, order: int, components: dict[str, Schema
 
 def _input_type(parameter: ParameterFact, type_: TypeFact, components: dict[str, Schema]) -> Schema:
     choices = parameter.input.choices
+    if type_.kind == "union":
+        return _union(parameter, type_)
     if type_.kind in ("literal", "enum"):
         return _enumeration(parameter, type_.values if choices is None else choices, components)
     if choices is not None:
@@ -136,8 +138,6 @@ def _input_type(parameter: ParameterFact, type_: TypeFact, components: dict[str,
             reference = _enumeration(parameter, choices, components)["allOf"][0]
             return {"type": "array", "items": reference}
         return _enumeration(parameter, choices, components)
-    if type_.kind == "union":
-        return _union(parameter, type_)
     if type_.kind == "list":
         return {"type": "array", "items": _items(parameter, type_.item, components)}
     if type_.kind == "opaque" and type_.inner is not None:

@@ -6,6 +6,7 @@ when the environment is built). Kept: every other line and option, in order.
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -56,7 +57,7 @@ def _joined(lines: Iterable[str]) -> Iterator[str]:
         if line.rstrip().endswith("\\") and not line.lstrip().startswith("#"):
             pending += line.rstrip()[:-1].strip() + " "
             continue
-        whole = _COMMENT.sub("", pending + line).strip()
+        whole = _COMMENT.sub("", pending + line.strip()).strip()
         pending = ""
         if whole:
             yield whole
@@ -88,4 +89,4 @@ def _relocated(line: str, base: Path, folder: Path) -> str:
     option = _LOCAL_OPTION.match(line)
     if option and "://" not in option[3] and not option[3].startswith("/"):
         return f"{option[1]}{option[2]}{prefix}/{option[3]}"
-    return f"./{prefix}/{line}" if _LOCAL.match(line) and not line.startswith("/") else line
+    return f"./{posixpath.normpath(f'{prefix}/{line}')}" if _LOCAL.match(line) and not line.startswith("/") else line
