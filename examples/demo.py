@@ -15,12 +15,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+from hearth.cli.connection import Client
+from hearth.testing.live import LiveServer
 from rich.console import Console
 from rich.panel import Panel
 from rich.syntax import Syntax
-
-from hearth.cli.connection import Client
-from hearth.testing.live import LiveServer
 
 HERE = Path(__file__).parent
 MODELS = ("ocr", "search", "storyteller")

@@ -1,0 +1,311 @@
+"""Settings become wired parts here, and only here are adapters named."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import ssl
+import sys
+from collections.abc import AsyncIterator, Callable
+from ipaddress import ip_address
+from typing import Any
+
+import msgspec
+import prometheus_client
+import uvicorn
+
+from hearth import keys, logs, tls
+from hearth.api.app import Options, Services, create_app
+from hearth.api.metrics import Metrics
+from hearth.api.shapes import Shapes
+from hearth.api.wire import Wire
+from hearth.blobs.base import Blobs
+from hearth.blobs.obstore import ObstoreBlobs
+from hearth.bus.memory import MemoryBus
+from hearth.clock import SystemClock
+from hearth.cog.build import Environments
+from hearth.engine import Engine, EngineOptions
+from hearth.errors import HearthError
+from hearth.net.address import AddressPolicy
+from hearth.net.http import HttpFetcher, HttpSender
+from hearth.runtime.build import CogBuilder
+from hearth.runtime.process import ProcessRuntime
+from hearth.seal import Sealer
+from hearth.service.accounts import Accounts
+from hearth.service.files import Files
+from hearth.service.inputs import Inputs
+from hearth.service.models import Models
+from hearth.service.predictions import Predictions
+from hearth.service.pushes import Pushes
+from hearth.service.streams import Streams
+from hearth.service.versions import Resolver
+from hearth.settings import Settings
+from hearth.store.base import Store
+from hearth.store.sqlite import SQLiteStore
+
+log = logging.getLogger(__name__)
+
+
+class CannotStart(Exception):
+    """The server cannot run like this. The message says why, `hint` what to do."""
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        self.hint = hint
+        super().__init__(message)
+
+
+class Started(msgspec.Struct, frozen=True, kw_only=True):
+    """What the caller of `serve` learns once requests are answered."""
+
+    url: str
+    ca: str | None
+    username: str
+    token: str | None
+    """A token that works, if this process knows one."""
+    new_token: str | None
+    """Made just now: to be shown once."""
+
+
+class Parts(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole Hearth, started."""
+
+    services: Services
+    engine: Engine
+    accounts: Accounts
+    app: Any
+
+
+@contextlib.asynccontextmanager
+async def assembled(settings: Settings) -> AsyncIterator[Parts]:
+    """All parts, wired and running; on leaving, everything is handed back and closed, last opened first."""
+    clock = SystemClock()
+    secrets = keys.ensure(settings.data, settings.secret_key)
+    sealer = Sealer(secrets.seal)
+    store, blobs, bus = _store(settings), _blobs(settings), MemoryBus()
+    environ = dict(os.environ)
+    environments = Environments(
+        settings.data / "environments",
+        environ=environ,
+        install_system_packages=settings.install_system_packages,
+    )
+    runtime = ProcessRuntime(
+        settings.data / "run",
+        environments,
+        environ=environ,
+        cache=settings.data / "cache",
+        variables=settings.model_environment,
+    )
+    policy = AddressPolicy(
+        allow_loopback=_loopback(settings.host) or settings.allow_private_addresses,
+        allow_private=settings.allow_private_addresses,
+        allow=settings.allow_addresses,
+    )
+    fetcher, sender = HttpFetcher(policy), HttpSender(policy)
+    registry = prometheus_client.CollectorRegistry()
+    prometheus_client.ProcessCollector(registry=registry)
+
+    resolver = Resolver(store=store, clock=clock)
+    models = Models(store=store, versions=resolver, clock=clock)
+    accounts = Accounts(store=store, sealer=sealer, clock=clock)
+    inputs = Inputs(store=store, blobs=blobs, sealer=sealer, clock=clock, inline_limit=settings.inline_limit)
+    streams = Streams(store=store, bus=bus, key=secrets.derive("streams"))
+    wire = Wire(tokens=streams, shapes=Shapes(store.versions.get), show_aborted=settings.show_aborted)
+    services = Services(
+        predictions=Predictions(store=store, bus=bus, versions=resolver, inputs=inputs, clock=clock),
+        streams=streams,
+        models=models,
+        pushes=Pushes(store=store, blobs=blobs, bus=bus, models=models, versions=resolver, clock=clock),
+        files=Files(
+            store=store,
+            blobs=blobs,
+            clock=clock,
+            signing_key=secrets.derive("files"),
+            max_file=settings.max_file,
+            ttl=settings.upload_ttl,
+        ),
+        accounts=accounts,
+        bus=bus,
+        wire=wire,
+        metrics=Metrics(registry),
+        ready=store.ping,
+    )
+    engine = Engine(
+        store=store,
+        blobs=blobs,
+        bus=bus,
+        runtime=runtime,
+        builder=CogBuilder(environments, settings.data / "run"),
+        fetcher=fetcher,
+        sender=sender,
+        sealer=sealer,
+        clock=clock,
+        render=wire.render,
+        registry=registry,
+        options=EngineOptions(
+            folder=settings.data / "work",
+            **{
+                name: getattr(settings, name)
+                for name in (
+                    "max_instances", "max_instances_per_version", "idle_timeout", "setup_timeout", "run_timeout",
+                    "cancel_grace", "model_environment", "max_input_file", "max_output_file", "retention",
+                )
+            },
+        ),
+    )  # fmt: skip
+    options = Options(**{name: getattr(settings, name) for name in Options.__struct_fields__})
+    async with contextlib.AsyncExitStack() as stack:
+        await store.open()
+        stack.push_async_callback(store.close)
+        stack.push_async_callback(sender.close)
+        stack.push_async_callback(fetcher.close)
+        await engine.start()
+        stack.push_async_callback(engine.stop)
+        yield Parts(services=services, engine=engine, accounts=accounts, app=create_app(services, options=options))
+
+
+def serve(settings: Settings, ready: Callable[[Started], None]) -> None:
+    """Run until SIGTERM or Ctrl-C. Raises CannotStart."""
+    try:
+        settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        logs.configure(settings.log_level, settings.log_format)
+        listener = _listen(settings)
+    except (OSError, ValueError) as error:
+        raise CannotStart(str(error)) from error
+    # A writer thread that waits for the interpreter while the loop is busy should not wait 5 ms for it.
+    sys.setswitchinterval(0.001)
+    try:
+        _runner()(_serve(settings, listener, ready))
+    except HearthError as error:
+        raise CannotStart(error.message, error.hint) from error
+    finally:
+        listener.close()
+
+
+def _runner() -> Callable[[Any], Any]:
+    if sys.platform == "win32":
+        return asyncio.run
+    import uvloop
+
+    return uvloop.run
+
+
+async def _serve(settings: Settings, listener: socket.socket, ready: Callable[[Started], None]) -> None:
+    host, port = listener.getsockname()[:2]
+    shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
+    shown = f"[{shown}]" if ":" in shown else shown
+    files = tls.ensure(settings.data / "tls", [*settings.tls_names, shown]) if settings.tls else None
+    async with assembled(settings) as parts:
+        account, made = await parts.accounts.bootstrap(settings.bootstrap_user, settings.bootstrap_token)
+        config = uvicorn.Config(
+            parts.app,
+            loop="none",
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=int(settings.drain_timeout) + 5,
+            backlog=2048,
+        )
+        if files is not None:
+            config.load()
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            context.load_cert_chain(files.cert, files.key)
+            config.ssl = context
+        server = _Server(config)
+        loop = asyncio.get_running_loop()
+        stopping = asyncio.Event()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(name, stopping.set)
+        serving = asyncio.create_task(server.serve([listener]), name="http")
+        stopped = asyncio.create_task(stopping.wait(), name="signals")
+        while not server.started and not serving.done():
+            await asyncio.sleep(0.005)
+        ready(
+            Started(
+                url=f"{'https' if files else 'http'}://{shown}:{port}",
+                ca=str(files.bundle) if files else None,
+                username=account.username,
+                token=_known_token(settings, made),
+                new_token=made,
+            )
+        )
+        await asyncio.wait((serving, stopped), return_when=asyncio.FIRST_COMPLETED)
+        if not serving.done():
+            log.info("Stopping: no new work; what runs may finish.", extra={"action": "server.stopping"})
+            # First what runs may end, so that held requests and streams get their answers; then the listener closes.
+            server.should_exit = True
+            await parts.engine.drain(settings.drain_timeout)
+        stopped.cancel()
+        await serving
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server without its own signal handlers: stopping has an order of its own here."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Any:
+        yield
+
+
+def _known_token(settings: Settings, made: str | None) -> str | None:
+    """A token for commands on this machine: the one just made, the one given, or what an earlier start left."""
+    if made or settings.bootstrap_token:
+        return made or settings.bootstrap_token
+    path = settings.data / "admin-token"
+    return path.read_text().strip() if path.exists() else None
+
+
+def _store(settings: Settings) -> Store:
+    if settings.database:
+        if not settings.database.startswith(("postgresql://", "postgres://")):
+            raise CannotStart("database: expected postgresql://…", "Leave it out for SQLite in the data folder.")
+        try:
+            from hearth.store.postgres import PostgresStore
+        except ImportError as error:
+            raise CannotStart("PostgreSQL needs a driver that is not installed.", "pip install 'hearth[postgres]'") from error
+        return PostgresStore(settings.database)
+    return SQLiteStore(settings.data / "hearth.db")
+
+
+def _blobs(settings: Settings) -> Blobs:
+    if settings.blobs:
+        if not settings.blobs.startswith("s3://"):
+            raise CannotStart("blobs: expected s3://bucket/prefix", "Leave it out for a folder in the data folder.")
+        options = {k.lower(): v for k, v in os.environ.items() if k.startswith("AWS_")}
+        return ObstoreBlobs.s3(settings.blobs, **options)
+    return ObstoreBlobs.local(settings.data / "blobs")
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """The listening socket, bound before anything else starts, so that a taken port is found at once."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        raise CannotStart(
+            f"Port {settings.port} on {settings.host} cannot be used: {error.strerror}.",
+            "Another server may run there; choose one with --port.",
+        ) from error
+    listener.setblocking(False)
+    return listener
+
+
+def _loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
