@@ -234,7 +234,7 @@ async def _serve(settings: Settings, listener: socket.socket, ready: Callable[[S
                 url=f"{'https' if files else 'http'}://{shown}:{port}",
                 ca=str(files.bundle) if files else None,
                 username=account.username,
-                token=_known_token(settings, made),
+                token=made or settings.bootstrap_token,
                 new_token=made,
             )
         )
@@ -256,14 +256,6 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _known_token(settings: Settings, made: str | None) -> str | None:
-    """A token for commands on this machine: the one just made, the one given, or what an earlier start left."""
-    if made or settings.bootstrap_token:
-        return made or settings.bootstrap_token
-    path = settings.data / "admin-token"
-    return path.read_text().strip() if path.exists() else None
-
-
 def _store(settings: Settings) -> Store:
     if settings.database:
         if not settings.database.startswith(("postgresql://", "postgres://")):
@@ -271,7 +263,9 @@ def _store(settings: Settings) -> Store:
         try:
             from hearth.store.postgres import PostgresStore
         except ImportError as error:
-            raise CannotStart("PostgreSQL needs a driver that is not installed.", "pip install 'hearth[postgres]'") from error
+            raise CannotStart(
+                "PostgreSQL needs a driver that is not installed.", "pip install 'hearth[postgres]'"
+            ) from error
         return PostgresStore(settings.database)
     return SQLiteStore(settings.data / "hearth.db")
 

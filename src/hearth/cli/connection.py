@@ -42,7 +42,7 @@ def data_folder(data: Path | None = None) -> Path:
 def find(data: Path | None = None) -> Connection:
     """The server to talk to. Raises Failure where there is none."""
     url, token = os.environ.get("HEARTH_URL"), os.environ.get("HEARTH_TOKEN")
-    left = _left_by_serve(data_folder(data))
+    left = left_by_serve(data_folder(data))
     if url:
         url = url.rstrip("/").removesuffix("/v1")
         same = left if left and left.url == url else None
@@ -67,7 +67,8 @@ def leave(folder: Path, connection: Connection) -> None:
     temporary.replace(path)
 
 
-def _left_by_serve(folder: Path) -> Connection | None:
+def left_by_serve(folder: Path) -> Connection | None:
+    """What the latest `hearth serve` on this folder left, if anything."""
     try:
         return msgspec.json.decode((folder / FILE).read_bytes(), type=Connection)
     except (OSError, msgspec.DecodeError):

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hearth.cli.connection import Connection, Failure, leave
+from hearth.cli.connection import Connection, Failure, leave, left_by_serve
 from hearth.cli.output import err
 from hearth.settings import SettingsInvalid, load
 
@@ -33,7 +33,9 @@ def serve(
         raise Failure(str(error)) from error
 
     def ready(started: compose.Started) -> None:
-        leave(settings.data, Connection(url=started.url, token=started.token or "", ca=started.ca))
+        before = left_by_serve(settings.data)
+        token = started.token or (before.token if before else "")
+        leave(settings.data, Connection(url=started.url, token=token, ca=started.ca))
         err.print(f"[bold]Hearth is ready at {started.url}[/bold]")
         if started.new_token:
             err.print(f"Account {started.username}, token (shown once): {started.new_token}", markup=False)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 
-from hearth.cli.connection import FILE, Connection, find
+from hearth.cli.connection import Connection, find
 
 SCRUBBED = ("HEARTH_", "REPLICATE_")
 """Prefixes of variables that a test's server must not inherit from the shell."""
@@ -79,7 +79,7 @@ class LiveServer:
 
     def start(self, timeout: float = 60.0) -> LiveServer:
         """Start it and return when it answers. Raises ServerDied."""
-        (self.data / FILE).unlink(missing_ok=True)
+        self.output.clear()
         ready = threading.Event()
         command = [self._python, "-m", "hearth.cli", "serve", "--data", str(self.data), "--port", str(self.port)]
         command.append("--tls" if self.tls else "--no-tls")
@@ -94,7 +94,7 @@ class LiveServer:
         self._reader = threading.Thread(target=self._read, args=(self._process, ready), daemon=True)
         self._reader.start()
         ready.wait(timeout)
-        if not (self.data / FILE).exists():
+        if not any("Hearth is ready" in line for line in self.output):
             self.kill()
             raise ServerDied("The server did not become ready:\n" + "".join(self.output[-40:]))
         self.port = int(self.url.rsplit(":", 1)[1])
