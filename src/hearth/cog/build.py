@@ -117,9 +117,7 @@ class Environments:
 
         `log` gets each line. Raises BuildFailed. Cancelling kills what runs; nothing half-made is ever used.
         """
-        await system.ensure(
-            config.system_packages, install=self._install_system_packages, env=self._env, log=log
-        )
+        await system.ensure(config.system_packages, install=self._install_system_packages, env=self._env, log=log)
         version = config.python_version or interpreters.default_version()
         interpreter = await interpreters.find(version, uv=self._uv, env=self._env)
         lines = self._lines(config)
@@ -131,9 +129,7 @@ class Environments:
                 return found
             log(f"Resolving requirements for Python {interpreter.version}")
             lock = await self._resolve(lines, interpreter, workdir, log)
-            key = _digest(
-                [lock, interpreter.version, [_step(step) for step in config.run], _contents(lines, workdir)]
-            )
+            key = _digest([lock, interpreter.version, [_step(step) for step in config.run], _contents(lines, workdir)])
             async with self._exclusive(key, log):
                 environment = self.get(key)
                 if environment is None:
@@ -220,9 +216,7 @@ class Environments:
         options = [line for line in lines if line.startswith("-")]
         pinned, _, over = lock.partition("# then\n")
         try:
-            await self._uv_run(
-                ["venv", "--python", interpreter.path, path], workdir, log, what="make the environment"
-            )
+            await self._uv_run(["venv", "--python", interpreter.path, path], workdir, log, what="make the environment")
             for content in filter(None, (pinned, over)):
                 await self._uv_run(
                     ["pip", "install", "--python", str(path), "-r", "-"]

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from hearth.cog.connection import Answer, Connection
-from hearth.cog.events import CHUNK_METRIC, Completed, Event, Log, Metric, Output, Started, plain_error
+from hearth.cog.events import CHUNK_METRIC, ID_CONTEXT, Completed, Event, Log, Metric, Output, Started, plain_error
 from hearth.errors import HearthError, InstanceLost, InvalidField, InvalidInput, TooLarge, Unavailable
 
 __all__ = ["AtCapacity", "Coglet", "Completed", "Event", "Health", "Log", "Metric", "Output", "Started"]
@@ -113,9 +113,7 @@ class Coglet:
         the task closes the connection, which cancels the prediction. Raises AtCapacity, InvalidInput,
         TooLarge, Unavailable (setup is not over), InstanceLost (`started`: whether the model may have begun).
         """
-        content: dict[str, Any] = {"id": id, "input": dict(input)}
-        if context:
-            content["context"] = dict(context)
+        content = {"id": id, "input": dict(input), "context": {**(context or {}), ID_CONTEXT: id}}
         body = _encoder.encode(content)
         if len(body) > BODY_LIMIT:
             raise TooLarge(

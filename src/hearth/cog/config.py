@@ -119,9 +119,7 @@ def load(folder: Path) -> CogConfig:
     """The folder's cog.yaml. Raises ConfigInvalid, also for files it names that are not there."""
     path = folder / "cog.yaml"
     if not path.is_file():
-        raise ConfigInvalid(
-            "not found", hint="A model folder holds a cog.yaml; `hearth push` takes that folder."
-        )
+        raise ConfigInvalid("not found", hint="A model folder holds a cog.yaml; `hearth push` takes that folder.")
     top = marked.parse(_read(path), file="cog.yaml")
     warnings = list(top.unknown(_TOP))
     build = top.mapping("build")
@@ -222,9 +220,7 @@ def _python_version(build: marked.Mapping) -> str | None:
 def _requirements(build: marked.Mapping, folder: Path, warnings: list[str]) -> tuple[str, ...]:
     packages, file = build.texts("python_packages"), build.text("python_requirements")
     if packages and file:
-        raise build.error(
-            "python_requirements", "python_packages and python_requirements exclude each other; keep one"
-        )
+        raise build.error("python_requirements", "python_packages and python_requirements exclude each other; keep one")
     if file is None:
         return requirements.clean((text for _, text in packages), warnings)
     return requirements.read(_inside(build, "python_requirements", file, folder), folder, warnings)
@@ -241,9 +237,7 @@ def _run_steps(build: marked.Mapping, name: str) -> tuple[RunStep, ...]:
         if not command.strip():
             raise build.error(name, "a run step needs a command", line=line)
         if "\n" in command.strip():
-            raise build.error(
-                name, "a run step is one line; join commands with && or list them apart", line=line
-            )
+            raise build.error(name, "a run step is one line; join commands with && or list them apart", line=line)
         steps.append(RunStep(command=command.strip(), secrets=mounts))
     return tuple(steps)
 
@@ -311,9 +305,7 @@ def _weights(top: marked.Mapping, warnings: list[str]) -> tuple[WeightSource, ..
         if not target.startswith("/"):
             raise entry.error("target", f"{target} must be an absolute path")
         if any(name == other.name or target == other.target for other in sources):
-            raise top.error(
-                "weights", f"name and target must differ from the other entries ({name})", line=line
-            )
+            raise top.error("weights", f"name and target must differ from the other entries ({name})", line=line)
         warnings += source.unknown(("uri", "include", "exclude"))
         sources.append(
             WeightSource(

@@ -48,6 +48,9 @@ CHUNK_METRIC = "hearth_chunk"
 """The wrapper repeats each item of an async generator as this metric, `{"i": index, "v": item}`: coglet
 sends metrics at once, but the items only at the end. `wrapper.py` has the same word."""
 
+ID_CONTEXT = "hearth_id"
+"""The prediction's id inside coglet's context: the wrapper names the folder of its output files by it."""
+
 _PREFIX = "Prediction failed: "
 _PREFIXES = ("Generator iteration error: ", "Async prediction failed: ", "Training failed: ")
 

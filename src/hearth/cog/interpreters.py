@@ -39,9 +39,7 @@ async def find(version: str, *, uv: str, env: Mapping[str, str], download: bool 
     for candidate in _candidates(version, home, env.get("PATH", os.defpath)):
         if found := await _try(candidate, version, env):
             return found
-    code, text = await execute(
-        [uv, "python", "find", "--no-project", version], env=env, cwd=Path("/"), capture=True
-    )
+    code, text = await execute([uv, "python", "find", "--no-project", version], env=env, cwd=Path("/"), capture=True)
     if code and download:
         code, _ = await execute([uv, "python", "install", version], env=env, cwd=Path("/"), capture=True)
         if not code:

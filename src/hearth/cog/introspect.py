@@ -136,9 +136,7 @@ def object_fields(cls, seen):
     if dataclasses.is_dataclass(cls):
         missing = dataclasses.MISSING
         return [
-            field(
-                f.name, hints.get(f.name, f.type), f.default is missing and f.default_factory is missing, seen
-            )
+            field(f.name, hints.get(f.name, f.type), f.default is missing and f.default_factory is missing, seen)
             for f in dataclasses.fields(cls)
         ]
     if typing.is_typeddict(cls) or hasattr(cls, "__required_keys__"):
@@ -216,9 +214,7 @@ def signature_fact(wrapper, modules, reference, train):
         if method is not None and position == 0 and parameter.name == "self":
             continue
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            raise TypeError(
-                f"{written.__name__}() takes {parameter}; Cog needs every input by name, with its type"
-            )
+            raise TypeError(f"{written.__name__}() takes {parameter}; Cog needs every input by name, with its type")
         if parameter.name not in hints:
             raise TypeError(f"input {parameter.name} has no type annotation")
         parameters.append(parameter_fact(parameter, hints[parameter.name]))
@@ -235,8 +231,7 @@ def signature_fact(wrapper, modules, reference, train):
         "concurrent_max": next(
             (f.__cog_concurrent_max__ for f in layers if hasattr(f, "__cog_concurrent_max__")), None
         ),
-        "takes_weights": setup is not None
-        and "weights" in inspect.signature(wrapper.unwrap(setup)).parameters,
+        "takes_weights": setup is not None and "weights" in inspect.signature(wrapper.unwrap(setup)).parameters,
     }
 
 
@@ -251,9 +246,7 @@ def main():
         wrapper.install_compatibility()
         remember_decorators()
         for mode in ("predict", "train"):
-            facts[mode] = (
-                signature_fact(wrapper, modules, request[mode], mode == "train") if request[mode] else None
-            )
+            facts[mode] = signature_fact(wrapper, modules, request[mode], mode == "train") if request[mode] else None
         text = json.dumps(facts, allow_nan=False)
     except BaseException as error:  # noqa: BLE001 - whatever the model's import raises is the answer
         sys.stdout.flush()

@@ -60,11 +60,7 @@ class Module:
         self.functions = {node.name: node for node in tree.body if isinstance(node, _Function)}
         self.constants: dict[str, ast.expr] = {}
         for node in tree.body:
-            if (
-                isinstance(node, ast.Assign)
-                and len(node.targets) == 1
-                and isinstance(node.targets[0], ast.Name)
-            ):
+            if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
                 self.constants[node.targets[0].id] = node.value
             elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value:
                 self.constants[node.target.id] = node.value
@@ -79,11 +75,7 @@ class Module:
             return {self.value(key): self.value(item) for key, item in zip(node.keys, node.values) if key}  # noqa: B905 - Python 3.10 would do, ast keeps them equal
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
             return self.value(node.left) + self.value(node.right)
-        if (
-            isinstance(node, ast.Call)
-            and _name(node.func) in ("list", "sorted", "tuple")
-            and len(node.args) == 1
-        ):
+        if isinstance(node, ast.Call) and _name(node.func) in ("list", "sorted", "tuple") and len(node.args) == 1:
             values = self.value(node.args[0])
             return sorted(values) if _name(node.func) == "sorted" else list(values)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "keys":
@@ -198,9 +190,7 @@ class Module:
                     if value is not None:
                         fact["input"][keyword.arg] = value
                 else:
-                    raise Unreadable(
-                        f"input {argument.arg}: Input({keyword.arg or '**'}...) is not supported"
-                    )
+                    raise Unreadable(f"input {argument.arg}: Input({keyword.arg or '**'}...) is not supported")
             default = given
         if default is not None and not (isinstance(default, ast.Constant) and default.value is ...):
             fact["given"] = True

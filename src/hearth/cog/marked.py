@@ -48,12 +48,8 @@ class Mapping:
     def line_of(self, name: str) -> int:
         return self._lines.get(name, self.line)
 
-    def error(
-        self, name: str, message: str, *, line: int | None = None, hint: str | None = None
-    ) -> ConfigInvalid:
-        return ConfigInvalid(
-            message, file=self.file, line=line or self.line_of(name), key=self.key(name), hint=hint
-        )
+    def error(self, name: str, message: str, *, line: int | None = None, hint: str | None = None) -> ConfigInvalid:
+        return ConfigInvalid(message, file=self.file, line=line or self.line_of(name), key=self.key(name), hint=hint)
 
     def __contains__(self, name: str) -> bool:
         return self._node(name) is not None

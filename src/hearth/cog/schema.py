@@ -63,9 +63,7 @@ async def describe(
         log(f"The model can't be imported here ({_first_line(facts.error)}); reading its source instead.")
         facts = await _facts(_STATIC, source, config, env, log, timeout)
     if facts.error is not None:
-        raise BuildFailed(
-            f"The model's code can't be loaded:\n{_tail(facts.error.traceback)}", hint=_hint(facts.error)
-        )
+        raise BuildFailed(f"The model's code can't be loaded:\n{_tail(facts.error.traceback)}", hint=_hint(facts.error))
     document = document_of(facts)
     main = facts.predict or facts.train
     assert main is not None

@@ -17,9 +17,7 @@ _QUERIES = {
 }
 
 
-async def ensure(
-    packages: Sequence[str], *, install: bool, env: Mapping[str, str], log: Callable[[str], None]
-) -> None:
+async def ensure(packages: Sequence[str], *, install: bool, env: Mapping[str, str], log: Callable[[str], None]) -> None:
     """Checks each package, installs the missing ones where `install` allows it. Raises BuildFailed."""
     missing = await _missing(packages, env, log)
     if not missing:

@@ -124,10 +124,7 @@ def unwrap(function):
                 with contextlib.suppress(ValueError):  # an empty cell
                     cells.append(cell.cell_contents)
             functions = [cell for cell in cells if inspect.isfunction(cell)]
-            if (
-                kinds & {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
-                and len(functions) == 1
-            ):
+            if kinds & {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD} and len(functions) == 1:
                 inner = functions[0]
         if inner is None:
             return function
@@ -293,11 +290,12 @@ class Call:
     def __exit__(self, kind, error, trace):
         for file in self.opened:
             file.close()
+        flush()
         if isinstance(error, Exception) and not isinstance(error, OutputError):
             while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
                 trace = trace.tb_next
             traceback.print_exception(kind, error, trace)
-        flush()
+            flush()
 
     def inputs(self, values):
         for name, convert in self.converters:
@@ -314,9 +312,7 @@ class Call:
             return value
         if kind is float:
             if not math.isfinite(value):
-                raise OutputError(
-                    f"the output holds {value}, which JSON can't carry; return None or a text instead"
-                )
+                raise OutputError(f"the output holds {value}, which JSON can't carry; return None or a text instead")
             return value
         if isinstance(value, (list, tuple, set, frozenset)):
             kinds = set(map(type, value))
@@ -359,12 +355,13 @@ class Call:
             import cog
 
             id = cog.current_scope().context.get(ID_CONTEXT, "")
-            self._folder = os.path.join(
-                os.environ["HEARTH_OUT"], id if _SAFE_ID.match(id) else uuid.uuid4().hex
-            )
-        folder = os.path.join(self._folder, str(self._count))
-        self._count += 1
-        os.makedirs(folder)
+            self._folder = os.path.join(os.environ["HEARTH_OUT"], id if _SAFE_ID.match(id) else uuid.uuid4().hex)
+        while True:
+            folder = os.path.join(self._folder, str(self._count))
+            self._count += 1
+            with contextlib.suppress(FileExistsError):  # of an earlier attempt at the same prediction
+                os.makedirs(folder)
+                break
         return os.path.join(folder, name)
 
     def _file(self, path, last):
@@ -379,11 +376,7 @@ class Call:
         # what this call made in the temporary folder is moved, everything else copied, never linked.
         status = os.stat(source)
         temporary = os.path.realpath(os.environ.get("TMPDIR", "/tmp"))
-        mine = (
-            source.startswith(temporary + os.sep)
-            and status.st_mtime >= self._began - 1
-            and status.st_nlink == 1
-        )
+        mine = source.startswith(temporary + os.sep) and status.st_mtime >= self._began - 1 and status.st_nlink == 1
         if last and mine:
             shutil.move(source, target)
             self._moved[source] = target
@@ -417,9 +410,7 @@ def _link(source, target):
 def _key(key):
     if isinstance(key, enum.Enum):
         key = key.value
-    return (
-        key if isinstance(key, str) else json.dumps(key) if isinstance(key, (bool, type(None))) else str(key)
-    )
+    return key if isinstance(key, str) else json.dumps(key) if isinstance(key, (bool, type(None))) else str(key)
 
 
 def flush():
@@ -490,7 +481,7 @@ def _runner(function, converters):
         def run(self, **inputs):
             with Call(converters) as call:
                 result = function(**call.inputs(inputs))
-                if not hasattr(result, "__next__"):
+                if not hasattr(result, "__next__") or isinstance(result, io.IOBase):
                     return call.output(result)
             return iterate(call, result)
 
@@ -518,8 +509,7 @@ def build(reference, train=False):
     run = _runner(bound, converters)
     run.__annotations__ = hints
     defaults = [
-        p.replace(default=p.default.default if isinstance(p.default, cog.FieldInfo) else p.default)
-        for p in parameters
+        p.replace(default=p.default.default if isinstance(p.default, cog.FieldInfo) else p.default) for p in parameters
     ]
     run.__signature__ = signature.replace(
         parameters=[inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD), *defaults]

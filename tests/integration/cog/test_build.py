@@ -1,0 +1,152 @@
+"""Environments: built once, shared, never half-made."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hearth.cog import interpreters
+from hearth.cog.build import COG_VERSION, Environments
+from hearth.cog.config import CogConfig, RunStep, SecretMount
+from hearth.errors import BuildFailed
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Environments:
+    return Environments(
+        tmp_path / "envs",
+        environ=os.environ,
+        secrets={"token": "hunter2"},
+        compile_bytecode=False,
+    )
+
+
+def test_an_environment_holds_cog_and_its_lock(environment: Any) -> None:
+    assert len(environment.key) == 64
+    assert f"cog=={COG_VERSION}" in environment.lock
+    assert "pydantic==" in environment.lock
+    text = subprocess.check_output([environment.python, "-c", "import cog; print(cog.__version__)"], text=True)
+    assert text.strip() == COG_VERSION
+    assert (environment.bin / "pget").is_file()
+
+
+async def test_the_second_push_runs_no_resolver(environments: Environments, environment: Any, tmp_path: Path) -> None:
+    lines: list[str] = []
+    again = await environments.prepare(CogConfig(), workdir=tmp_path, log=lines.append)
+    assert again == environment
+    assert lines == [f"Environment {environment.key[:12]} is ready (Python {environment.python_version})"]
+
+
+async def test_simultaneous_builds_of_one_environment_share_it(made: Environments, tmp_path: Path) -> None:
+    lines: list[str] = []
+    config = CogConfig(run=(RunStep(command="echo built"),))
+    one, two = await asyncio.gather(*(made.prepare(config, workdir=tmp_path, log=lines.append) for _ in range(2)))
+    assert one == two
+    assert lines.count("built") == 1
+    assert "Waiting for another build of the same environment" in lines
+
+
+async def test_run_commands_see_the_environment_and_nothing_of_the_source(made: Environments, tmp_path: Path) -> None:
+    (tmp_path / "cog.yaml").write_text("")
+    lines: list[str] = []
+    target = tmp_path / "run" / "secret"
+    step = RunStep(
+        command=f"pwd; ls | wc -l; command -v python; cat {target}",
+        secrets=(SecretMount(id="token", target=str(target)),),
+    )
+    environment = await made.prepare(CogConfig(run=(step,)), workdir=tmp_path, log=lines.append)
+    said = lines[lines.index(f"$ {step.command}") + 1 :]
+    assert said[0] != str(tmp_path)
+    assert said[1:4] == ["0", str(environment.python), "hunter2"]
+    assert not target.exists()
+
+
+@pytest.mark.parametrize(
+    ("config", "says"),
+    [
+        (CogConfig(run=(RunStep(command="echo before; exit 3"),)), "ended with exit code 3:\nbefore"),
+        (CogConfig(requirements=("no-such-package-of-hearth==9",)), "no-such-package-of-hearth"),
+        (
+            CogConfig(run=(RunStep(command="true", secrets=(SecretMount(id="gone", target="/x/y"),)),)),
+            "secret gone",
+        ),
+        (CogConfig(system_packages=("no-such-package", "bash")), "System packages are missing: no-such-package"),
+    ],
+)
+async def test_a_failed_build_leaves_nothing_and_says_why(
+    made: Environments, tmp_path: Path, config: CogConfig, says: str
+) -> None:
+    with pytest.raises(BuildFailed) as caught:
+        await made.prepare(config, workdir=tmp_path, log=lambda line: None)
+    assert says in caught.value.message
+    assert not list((tmp_path / "envs" / "envs").glob("*"))
+
+
+async def test_missing_system_packages_come_with_the_command_to_run(made: Environments, tmp_path: Path) -> None:
+    with pytest.raises(BuildFailed) as caught:
+        await made.prepare(
+            CogConfig(system_packages=("no-such-a", "bash", "no-such-b")), workdir=tmp_path, log=lambda line: None
+        )
+    assert "apt-get install -y --no-install-recommends no-such-a no-such-b" in (caught.value.hint or "")
+
+
+async def test_cancelling_kills_what_runs_and_leaves_nothing(made: Environments, tmp_path: Path) -> None:
+    started: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    def log(line: str) -> None:
+        if line.startswith("pid "):
+            started.set_result(int(line.split()[1]))
+
+    config = CogConfig(run=(RunStep(command="sleep 1000 & echo pid $!; wait"),))
+    task = asyncio.create_task(made.prepare(config, workdir=tmp_path, log=log))
+    pid = await started
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not list((tmp_path / "envs" / "envs").glob("*"))
+    async with asyncio.timeout(10):
+        while runs(pid):  # noqa: ASYNC110 - another process's end has no event here
+            await asyncio.sleep(0.01)
+
+
+def runs(pid: int) -> bool:
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    return status.rsplit(")", 1)[1].split()[0] != "Z"
+
+
+async def test_an_environment_without_its_marker_is_built_again(made: Environments, tmp_path: Path) -> None:
+    first = await made.prepare(CogConfig(), workdir=tmp_path, log=lambda line: None)
+    (first.path / "hearth.json").unlink()
+    first.python.unlink()
+    assert made.get(first.key) is None
+    again = await made.prepare(CogConfig(), workdir=tmp_path, log=lambda line: None)
+    assert again == first
+    assert first.python.exists()
+
+
+async def test_requirements_that_disagree_with_cog_win(made: Environments, tmp_path: Path) -> None:
+    lines: list[str] = []
+    config = CogConfig(requirements=("structlog==19.1.0",))
+    environment = await made.prepare(config, workdir=tmp_path, log=lines.append)
+    assert f"cog=={COG_VERSION}" in environment.lock
+    assert any("do not agree with cog" in line for line in lines)
+
+
+async def test_an_absent_python_lists_those_that_work(tmp_path: Path) -> None:
+    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "UV_PYTHON_DOWNLOADS": "never"}
+    with pytest.raises(BuildFailed, match=r"Python 3\.77 is not installed") as caught:
+        await interpreters.find("3.77", uv=made_uv(), env=env, download=False)
+    assert f"{sys.version_info[0]}.{sys.version_info[1]}." in (caught.value.hint or "")
+
+
+def made_uv() -> str:
+    return str(Path(sys.executable).with_name("uv"))

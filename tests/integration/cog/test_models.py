@@ -1,0 +1,522 @@
+"""Models of every kind, run by a real coglet through the wrapper and the client."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hearth.cog.client import AtCapacity, Metric, Output, Started
+from hearth.cog.files import incoming, outgoing
+from hearth.errors import InstanceLost, InvalidInput
+
+SYNC = """
+    import time
+    from cog import BasePredictor, Input, current_scope
+    class Predictor(BasePredictor):
+        def setup(self):
+            print("loading")
+        def predict(self, n: int = Input(default=2, ge=0), mode: str = "") -> int:
+            print("line")
+            if mode == "half":
+                print("no end", end="")
+            if mode == "raise":
+                raise ValueError("no good")
+            if mode == "exit":
+                raise SystemExit(3)
+            if mode == "sleep":
+                print("sleeping", flush=True)
+                while True:
+                    time.sleep(0.01)
+            if mode == "die":
+                import os
+                os._exit(9)
+            current_scope().record_metric("tokens", 7)
+            return n * 2
+"""
+
+
+async def test_sync_model(start: Any) -> None:
+    async with start(SYNC) as running:
+        assert running.health.status == "READY"
+        result = await running.predict({"n": 4})
+        assert (result.status, result.output, result.logs) == ("succeeded", 8, "line\n")
+        assert isinstance(result.events[0], Started)
+        assert Metric("tokens", 7) in result.events
+        assert result.completed.metrics["tokens"] == 7
+        assert result.completed.metrics["predict_time"] > 0
+        assert (await running.predict({"n": 4.0})).output == 8
+        assert (await running.predict({})).output == 4
+
+
+async def test_errors_come_plain_and_the_traceback_is_in_the_logs(start: Any) -> None:
+    async with start(SYNC) as running:
+        result = await running.predict({"mode": "raise"})
+        assert (result.status, result.error) == ("failed", "ValueError: no good")
+        assert result.logs.startswith("line\nTraceback (most recent call last):\n")
+        assert 'raise ValueError("no good")' in result.logs
+        assert "wrapper.py" not in result.logs
+        assert result.completed.logs == result.logs
+        assert (await running.predict({"mode": "exit"})).status == "failed"
+        assert (await running.predict({})).output == 4
+
+
+async def test_half_a_line_does_not_reach_the_next_prediction(start: Any) -> None:
+    async with start(SYNC) as running:
+        assert (await running.predict({"mode": "half"})).logs == "line\nno end"
+        assert (await running.predict({})).logs == "line\n"
+
+
+async def test_wrong_input_is_refused_with_its_field(start: Any) -> None:
+    async with start(SYNC) as running:
+        with pytest.raises(InvalidInput) as caught:
+            await running.predict({"n": -1})
+        assert [field.field for field in caught.value.fields] == ["n"]
+
+
+async def test_cancel_by_request_and_by_leaving(start: Any) -> None:
+    async with start(SYNC) as running:
+        sleeping = asyncio.Event()
+
+        def see(event: object) -> None:
+            if getattr(event, "text", "") == "sleeping\n":
+                sleeping.set()
+
+        task = asyncio.create_task(running.predict({"mode": "sleep"}, id="one", on_event=see))
+        await sleeping.wait()
+        with pytest.raises(AtCapacity):
+            await running.predict({})
+        assert await running.coglet.cancel("one")
+        result = await task
+        assert (result.status, result.logs) == ("canceled", "line\nsleeping\n")
+        assert not await running.coglet.cancel("one")
+
+        sleeping.clear()
+        task = asyncio.create_task(running.predict({"mode": "sleep"}, id="two", on_event=see))
+        await sleeping.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert (await running.predict({})).output == 4
+
+
+async def test_worker_death_loses_the_instance(start: Any) -> None:
+    async with start(SYNC) as running:
+        with pytest.raises(InstanceLost) as caught:
+            await running.predict({"mode": "die"})
+        assert caught.value.started
+        with pytest.raises(InstanceLost) as caught:
+            await running.predict({})
+        assert not caught.value.started
+        assert (await running.coglet.health()).worker_dead
+
+
+async def test_a_killed_server_loses_the_instance(start: Any) -> None:
+    async with start(SYNC) as running:
+        sleeping = asyncio.Event()
+        task = asyncio.create_task(
+            running.predict(
+                {"mode": "sleep"}, on_event=lambda e: sleeping.set() if getattr(e, "text", "") == "sleeping\n" else None
+            )
+        )
+        await sleeping.wait()
+        running.process.kill()
+        with pytest.raises(InstanceLost) as caught:
+            await task
+        assert caught.value.started
+        await running.process.wait()
+        with pytest.raises(InstanceLost) as caught:
+            await running.predict({})
+        assert not caught.value.started
+
+
+async def test_shutdown_ends_the_server(start: Any) -> None:
+    async with start(SYNC) as running:
+        await running.coglet.shutdown()
+        assert await running.process.wait() == 0
+
+
+async def test_generator_chunks_are_live(start: Any) -> None:
+    source = """
+        import os, time
+        from cog import ConcatenateIterator
+        class Predictor:
+            def run(self, gate: str) -> ConcatenateIterator[str]:
+                for word in ("a ", "b ", "c"):
+                    yield word
+                    while word == "a " and not os.path.exists(gate):
+                        time.sleep(0.005)
+    """
+    async with start(source) as running:
+        await chunks_before_the_gate(running)
+
+
+async def test_async_generator_chunks_are_live_and_come_once(start: Any) -> None:
+    source = """
+        import asyncio, os
+        from typing import AsyncIterator
+        class Predictor:
+            async def run(self, gate: str) -> AsyncIterator[str]:
+                for word in ("a ", "b ", "c"):
+                    yield word
+                    while word == "a " and not os.path.exists(gate):
+                        await asyncio.sleep(0.005)
+    """
+    async with start(source) as running:
+        result = await chunks_before_the_gate(running)
+        assert "hearth_chunk" not in result.completed.metrics
+        assert not any(isinstance(event, Metric) for event in result.events)
+
+
+async def chunks_before_the_gate(running: Any) -> Any:
+    """The model goes on after its first item only when the file appears: so the item arrived before."""
+    gate = running.folder / "gate"
+    result = await running.predict(
+        {"gate": str(gate)}, on_event=lambda event: gate.touch() if isinstance(event, Output) else None
+    )
+    assert result.output == ["a ", "b ", "c"]
+    assert result.chunks == ["a ", "b ", "c"]
+    assert [event.index for event in result.events if isinstance(event, Output)] == [0, 1, 2]
+    return result
+
+
+async def test_async_generator_failing_half_way_keeps_its_chunks(start: Any) -> None:
+    source = """
+        from typing import AsyncIterator
+        class Predictor:
+            async def run(self) -> AsyncIterator[dict]:
+                yield {"n": 1, "none": None}
+                raise RuntimeError("half way")
+    """
+    async with start(source) as running:
+        result = await running.predict()
+        assert (result.status, result.error) == ("failed", "RuntimeError: half way")
+        assert result.chunks == [{"n": 1, "none": None}]
+        assert "half way" in result.logs
+
+
+async def test_async_model_runs_several_at_a_time(start: Any) -> None:
+    source = """
+        import asyncio
+        from cog import concurrent
+        class Predictor:
+            async def setup(self):
+                self.both = asyncio.Event()
+                self.waiting = 0
+            @concurrent(max=2)
+            async def run(self, name: str) -> str:
+                self.waiting += 1
+                if self.waiting == 2:
+                    self.both.set()
+                await self.both.wait()
+                print(name)
+                return name
+    """
+    assert (await start.describe(source)).concurrency == 2
+    async with start(source, concurrency=2) as running:
+        one, two = await asyncio.gather(running.predict({"name": "one"}), running.predict({"name": "two"}))
+        assert (one.output, one.logs, two.output, two.logs) == ("one", "one\n", "two", "two\n")
+
+
+FILES = """
+    import os, tempfile
+    from typing import Any
+    from cog import BaseModel, Path
+    def write(name, text):
+        path = os.path.join(tempfile.mkdtemp(), name)
+        with open(path, "w") as file:
+            file.write(text)
+        return Path(path)
+    class Predictor:
+        def setup(self):
+            self.kept = write("kept.txt", "kept")
+            os.utime(self.kept, (1, 1))
+        def run(self, kind: str) -> Any:
+            if kind == "list":
+                return [write("same.txt", str(n)) for n in range(5)]
+            if kind == "nested":
+                return {"a": [{"b": write("n.txt", "deep")}], "c": (write("m.txt", "tuple"), 1)}
+            if kind == "iterator":
+                return self.frames()
+            if kind == "missing":
+                return Path("/nowhere/x.png")
+            if kind == "folder":
+                return Path(tempfile.mkdtemp())
+            if kind == "kept":
+                return self.kept
+            if kind == "twice":
+                path = write("t.txt", "two")
+                return [path, path]
+            if kind == "open":
+                return open(write("o.txt", "opened"), "rb")
+            if kind == "claim":
+                return "hearth-out:///etc/passwd"
+            if kind == "nan":
+                return [1.0, float("nan")]
+            if kind == "infinity":
+                return {"a": float("inf")}
+        def frames(self):
+            path = write("frame.txt", "")
+            for n in range(3):
+                with open(path, "w") as file:
+                    file.write(str(n))
+                yield path
+"""
+
+
+async def test_output_files(start: Any) -> None:
+    async with start(FILES) as running:
+
+        async def contents(kind: str) -> Any:
+            result = await running.predict({"kind": kind}, id=f"id-{kind}")
+            assert result.status == "succeeded", result.error
+            return outgoing(result.output, running.out, Path.read_text)
+
+        assert await contents("list") == ["0", "1", "2", "3", "4"]
+        assert await contents("nested") == {"a": [{"b": "deep"}], "c": ["tuple", 1]}
+        assert await contents("iterator") == ["0", "1", "2"]
+        assert await contents("twice") == ["two", "two"]
+        assert await contents("open") == "opened"
+        assert await contents("kept") == "kept"
+        assert await contents("kept") == "kept"
+        assert await contents("claim") == "hearth-out:///etc/passwd"
+        assert sorted(path.name for path in (running.out / "id-list" / "3").iterdir()) == ["same.txt"]
+        # Paths that a prediction made and returned are moved; what it may use again is copied.
+        assert {path.name for path in (running.folder / "tmp").rglob("*.txt")} == {"kept.txt", "frame.txt", "o.txt"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [
+        ("missing", "/nowhere/x.png does not exist"),
+        ("folder", "is a directory"),
+        ("nan", "holds nan"),
+        ("infinity", "holds inf"),
+    ],
+)
+async def test_outputs_that_cannot_be_handed_over_fail(start: Any, kind: str, says: str) -> None:
+    async with start(FILES) as running:
+        result = await running.predict({"kind": kind})
+        assert result.status == "failed"
+        assert says in result.error
+
+
+async def test_inputs_of_every_kind(start: Any) -> None:
+    source = """
+        from enum import Enum
+        from typing import Any, List, Optional
+        from cog import BasePredictor, File, Input, Path, Secret
+        class Size(Enum):
+            SMALL = "s"
+            LARGE = "l"
+        class Predictor(BasePredictor):
+            def predict(
+                self,
+                image: Path,
+                old: File,
+                text: str,
+                anything: dict,
+                images: List[Path] = Input(default=[]),
+                maybe: Optional[Path] = Input(default=None),
+                token: Secret = Input(default=None),
+                number: float = 1.0,
+                size: Size = Input(default=Size.SMALL),
+            ) -> Any:
+                known = [type(image).__name__, image.read_text(), old.read().decode(), old.name]
+                image.unlink()
+                return {
+                    "known": known,
+                    "images": [path.read_text() for path in images],
+                    "plain": [text, anything["file"]],
+                    "maybe": None if maybe is None else maybe.name,
+                    "secret": [str(token), token.get_secret_value()],
+                    "number": type(number).__name__,
+                    "size": size.name,
+                }
+    """
+    async with start(source) as running:
+        paths = []
+        for name in ("one", "two", "three"):
+            path = running.folder / f"{name}.txt"
+            path.write_text(name)
+            paths.append(path)
+        reference = incoming(paths[0])
+        result = await running.predict(
+            {
+                "image": reference,
+                "old": incoming(paths[1]),
+                "text": reference,
+                "anything": {"file": reference},
+                "images": [incoming(paths[1]), incoming(paths[2])],
+                "token": "topsecret",
+                "number": 3,
+                "size": "l",
+            }
+        )
+        assert result.status == "succeeded", result.error
+        assert result.output == {
+            "known": ["Path", "one", "two", str(paths[1])],
+            "images": ["two", "three"],
+            "plain": [reference, reference],
+            "maybe": None,
+            "secret": ["**********", "topsecret"],
+            "number": "float",
+            "size": "LARGE",
+        }
+        assert not paths[0].exists()
+
+
+async def test_models_written_for_older_cog(start: Any) -> None:
+    source = """
+        from typing import List, Optional
+        import pydantic
+        from cog import BaseModel, BasePredictor, File, Input, Path
+        class Box(BaseModel):
+            label: Optional[str]
+            corners: List[int] = []
+            score: float
+        class Picture(pydantic.BaseModel):
+            image: Path
+            boxes: List[int] = [1]
+            class Config:
+                arbitrary_types_allowed = True
+        class Output(BaseModel):
+            box: Box
+            picture: Optional[Picture]
+            as_text: str
+        class Predictor(BasePredictor):
+            def predict(self, name: str = Input("default", description="positional")) -> Output:
+                with open("made.txt", "w") as file:
+                    file.write(name)
+                box = Box(score=0.5)
+                return Output(box=box, picture=Picture(image=Path("made.txt")), as_text=box.json())
+    """
+    described = await start.describe(source)
+    output = described.openapi_schema["components"]["schemas"]["Output"]
+    assert output["required"] == ["box", "as_text"]
+    assert output["properties"]["box"]["required"] == ["score"]
+    assert output["properties"]["picture"]["properties"]["image"]["format"] == "uri"
+    async with start(source) as running:
+        result = await running.predict()
+        assert result.status == "succeeded", result.error
+        assert outgoing(result.output, running.out, Path.read_text) == {
+            "box": {"label": None, "corners": [], "score": 0.5},
+            "picture": {"image": "default", "boxes": [1]},
+            "as_text": '{"label": null, "corners": [], "score": 0.5}',
+        }
+
+
+async def test_train_function_runs_as_a_prediction(start: Any) -> None:
+    source = """
+        from cog import BaseModel, Input, Path
+        class TrainingOutput(BaseModel):
+            weights: Path
+        def train(steps: int = Input(default=3, le=5)) -> TrainingOutput:
+            for step in range(steps):
+                print("step", step)
+            with open("weights.bin", "w") as file:
+                file.write("w" * steps)
+            return TrainingOutput(weights=Path("weights.bin"))
+    """
+    async with start(source, train="predict.py:train") as running:
+        result = await running.predict({"steps": 2})
+        assert result.logs == "step 0\nstep 1\n"
+        assert outgoing(result.output, running.out, Path.read_text) == {"weights": "ww"}
+        with pytest.raises(InvalidInput):
+            await running.predict({"steps": 9})
+
+
+async def test_train_class_runs_as_a_prediction(start: Any) -> None:
+    source = """
+        class Trainer:
+            def train(self, steps: int = 1) -> str:
+                return "trained " * steps
+    """
+    async with start(source, train="predict.py:Trainer") as running:
+        assert (await running.predict({"steps": 2})).output == "trained trained "
+
+
+async def test_weights_reach_setup(start: Any) -> None:
+    source = """
+        from cog import Path
+        class Predictor:
+            def setup(self, weights):
+                self.weights = weights
+            def run(self) -> str:
+                return str(self.weights)
+    """
+    assert (await start.describe(source)).takes_weights
+    async with start(source, weights="https://example.com/w.tar") as running:
+        assert (await running.predict()).output == "https://example.com/w.tar"
+
+
+async def test_decorated_functions_are_seen_through(start: Any) -> None:
+    source = """
+        import functools
+        def timed(function):
+            @functools.wraps(function)
+            def call(*args, **kwargs):
+                return function(*args, **kwargs)
+            return call
+        def careless(function):
+            def call(*args, **kwargs):
+                return function(*args, **kwargs)
+            return call
+        from cog import Input
+        class Predictor:
+            @careless
+            @timed
+            def run(self, n: int = Input(default=5)) -> int:
+                return n + 1
+    """
+    async with start(source) as running:
+        assert (await running.predict()).output == 6
+        assert (await running.predict({"n": 1})).output == 2
+
+
+async def test_setup_failure_shows_its_last_lines(start: Any) -> None:
+    source = """
+        class Predictor:
+            def setup(self):
+                for n in range(5):
+                    print("loading part", n)
+                raise RuntimeError("weights are missing")
+            def run(self) -> str:
+                return ""
+    """
+    async with start(source) as running:
+        assert running.health.status == "SETUP_FAILED"
+        messages = "\n".join(running.messages())
+        assert "loading part 4" in messages
+        assert "Traceback (most recent call last)" in messages
+        assert "RuntimeError: weights are missing" in messages
+
+
+async def test_healthcheck_passes_through(start: Any) -> None:
+    source = """
+        class Predictor:
+            def run(self) -> str:
+                return "ok"
+            def healthcheck(self) -> bool:
+                return False
+    """
+    async with start(source) as running:
+        assert running.health.status == "UNHEALTHY"
+        assert not running.health.worker_dead
+        assert running.health.accepts
+
+
+async def test_old_style_async_setup_failure(start: Any) -> None:
+    source = """
+        class Predictor:
+            async def setup(self):
+                print("async part")
+                raise RuntimeError("async trouble")
+            async def run(self) -> str:
+                return ""
+    """
+    async with start(source) as running:
+        assert running.health.status == "SETUP_FAILED"
+        assert "async trouble" in "\n".join(running.messages())
