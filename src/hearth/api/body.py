@@ -75,8 +75,5 @@ def _wrong_field(message: str, as_input: bool) -> HearthError:
 
 
 def _pointer(name: str) -> str:
-    return name.replace("[...]", ".0").replace("[", ".").replace("]", "").replace("..", ".").replace(".", "/")
-
-
-def decoder_for(type_: Any) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(type_)
+    """`source[0].size` as `source/0/size`."""
+    return name.replace("[", ".").replace("]", "").replace(".", "/")

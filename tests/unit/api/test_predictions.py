@@ -314,7 +314,7 @@ async def test_urls_start_with_what_the_caller_used(
 ) -> None:
     from hearth.api.app import create_app
 
-    transport = httpx.ASGITransport(app=create_app(services, options=options))  # type: ignore[arg-type]
+    transport = httpx.ASGITransport(app=create_app(services, options=options))
     async with httpx.AsyncClient(transport=transport, base_url="http://hearth.test") as client:
         headers = {"Authorization": "Token r8_x", **headers}
         body = (await client.get(f"/v1/predictions/{ID}", headers=headers)).json()
