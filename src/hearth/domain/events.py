@@ -31,7 +31,7 @@ class Kind(StrEnum):
     RETURNED = "returned"
     """Put back in the queue: the machine failed, not the model. data: {"because": sentence}."""
     CANCEL_REQUESTED = "cancel_requested"
-    """Somebody asked for the end. data: {"because": "user"|"deadline"|"shutdown"}."""
+    """Somebody asked for the end. data: {"because": "user"|"deadline"|"time limit"}."""
     SUCCEEDED = "succeeded"
     """Terminal. data: {}."""
     FAILED = "failed"

@@ -1,0 +1,237 @@
+"""The engine as a whole: its parts put together, started and ended in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import assert_never
+
+from hearth import ids
+from hearth.blobs.base import Blobs
+from hearth.bus.base import (
+    BuildQueued,
+    Bus,
+    CancelRequested,
+    DeliveryDue,
+    NewPrediction,
+    ResetVersion,
+    Withdrawn,
+    Work,
+)
+from hearth.clock import Clock
+from hearth.engine.alarms import Alarms
+from hearth.engine.builder import Builds
+from hearth.engine.courier import Courier
+from hearth.engine.dispatcher import Dispatcher
+from hearth.engine.hooks import Render
+from hearth.engine.inputs import Inputs, Opener
+from hearth.engine.metrics import Metrics
+from hearth.engine.options import EngineOptions
+from hearth.engine.outputs import Outputs
+from hearth.engine.reaper import Reaper
+from hearth.engine.recorder import Recorder
+from hearth.engine.runner import Runner
+from hearth.engine.sources import Sources
+from hearth.engine.supervisor import Supervisor
+from hearth.engine.tasks import Tasks
+from hearth.engine.ticket import Cause
+from hearth.errors import Unavailable
+from hearth.net.base import Fetcher, Sender
+from hearth.runtime.base import Builder, Runtime
+from hearth.store.base import Store
+
+log = logging.getLogger(__name__)
+
+_KEEP = 24 * 3600.0
+"""Seconds that an output file outlives its prediction's retention: the net, should the sweep of both break off."""
+
+
+class Engine:
+    """Runs predictions and builds, and sends webhooks, from `start` to `stop`."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        blobs: Blobs,
+        bus: Bus,
+        runtime: Runtime,
+        builder: Builder,
+        fetcher: Fetcher,
+        sender: Sender,
+        sealer: Opener,
+        clock: Clock,
+        render: Render,
+        options: EngineOptions,
+    ) -> None:
+        """`store` must be open. `render` makes the body of a webhook."""
+        self.owner = ids.sortable()
+        """Whose leases these are: a fresh name for each start."""
+        self.metrics = Metrics()
+        self._store, self._bus, self._runtime, self._options = store, bus, runtime, options
+        self._tasks = Tasks()
+        self._end: Callable[[], None] = lambda: None
+        self._draining = False
+        self._alarms = alarms = Alarms(clock)
+        self._sources = Sources(options.folder / "sources", blobs)
+        self._courier = Courier(
+            outbox=store.outbox,
+            accounts=store.accounts,
+            sender=sender,
+            sealer=sealer,
+            clock=clock,
+            alarms=alarms,
+            metrics=self.metrics,
+            capacity=options.couriers,
+        )
+        self._recorder = Recorder(
+            store=store.predictions,
+            bus=bus,
+            clock=clock,
+            alarms=alarms,
+            render=render,
+            owner=self.owner,
+            interval=options.write_interval,
+            lost=lambda live: self._dispatcher.withdraw(live.prediction.id),
+            due=self._courier.wake,
+        )
+        self._supervisor = Supervisor(
+            runtime=runtime,
+            sources=self._sources,
+            bus=bus,
+            clock=clock,
+            alarms=alarms,
+            metrics=self.metrics,
+            options=options,
+        )
+        self._dispatcher = Dispatcher(
+            recorder=self._recorder,
+            supervisor=self._supervisor,
+            clock=clock,
+            alarms=alarms,
+            metrics=self.metrics,
+            options=options,
+        )
+        self._supervisor.owner = self._dispatcher
+        self._inputs = Inputs(
+            folder=options.folder / "inputs",
+            files=store.files,
+            blobs=blobs,
+            fetcher=fetcher,
+            sealer=sealer,
+            limit=options.max_input_file,
+        )
+        self._dispatcher.runner = Runner(
+            recorder=self._recorder,
+            inputs=self._inputs,
+            outputs=Outputs(
+                files=store.files,
+                blobs=blobs,
+                clock=clock,
+                limit=options.max_output_file,
+                keep=options.retention + _KEEP,
+            ),
+            alarms=alarms,
+            metrics=self.metrics,
+            options=options,
+            stop=self._dispatcher.stop_run,
+            over_limit=self._dispatcher.over_limit,
+        )
+        self._builds = Builds(
+            store=store,
+            bus=bus,
+            clock=clock,
+            sources=self._sources,
+            builder=builder,
+            parallel=options.builds,
+            built=self._dispatcher.reset,
+        )
+        self._reaper = Reaper(
+            store=store,
+            blobs=blobs,
+            clock=clock,
+            recorder=self._recorder,
+            dispatcher=self._dispatcher,
+            owner=self.owner,
+            options=options,
+        )
+        self._watch()
+
+    async def start(self) -> None:
+        """Clear up after an earlier server, take over what it left, then serve."""
+        left = await self._runtime.sweep()
+        if left:
+            log.warning("ended %d processes that an earlier server left", left, extra={"action": "swept_processes"})
+        await asyncio.to_thread(self._options.folder.mkdir, parents=True, exist_ok=True)
+        await asyncio.to_thread(self._sources.sweep)
+        await asyncio.to_thread(self._inputs.sweep)
+        self._tasks.spawn(self._alarms.run(), "alarms")
+        self._end = self._bus.serve(self.owner, self.handle)
+        await self._reaper.start()
+        self._tasks.spawn(self._reaper.run(), "reaper")
+        self._tasks.spawn(self._courier.run(), "courier")
+        self._courier.wake()
+        await self._builds.start()
+        log.info("engine %s serves", self.owner, extra={"action": "engine_serves"})
+
+    def handle(self, work: Work) -> None:
+        """One thing to do, from the bus."""
+        match work:
+            case NewPrediction():
+                live = self._recorder.open(work.prediction)
+                self._dispatcher.accept(live, work.version, work.secrets)
+            case Withdrawn():
+                self._dispatcher.withdraw(work.prediction_id)
+            case CancelRequested():
+                cause = Cause.DEADLINE if work.because == Cause.DEADLINE.value else Cause.USER
+                self._dispatcher.cancel(work.prediction_id, cause)
+            case BuildQueued():
+                self._builds.add(work.build_id)
+            case DeliveryDue():
+                self._courier.wake()
+            case ResetVersion():
+                self._dispatcher.reset(work.version_id)
+            case _:
+                assert_never(work)
+
+    def ready(self) -> None:
+        """Raises Unavailable, with the reason, while the engine cannot do its work."""
+        if self._draining:
+            raise Unavailable("The server is stopping.")
+        if self._recorder.trouble is not None:
+            raise Unavailable(f"The store refuses writes: {self._recorder.trouble}")
+
+    async def drain(self, timeout: float) -> None:
+        """Start nothing new, let what runs go on for up to `timeout` seconds, then put the rest back in line."""
+        self._draining = True
+        await self._dispatcher.drain(timeout)
+
+    async def stop(self) -> None:
+        """End everything; predictions that have not ended are left in the queue for the next start."""
+        if not self._draining:
+            await self.drain(0)
+        self._end()
+        await self._builds.close()
+        await self._supervisor.close("the server is stopping")
+        tickets = list(self._dispatcher.tickets.values())
+        if tickets:
+            settled = [asyncio.ensure_future(self._recorder.settled(ticket.live)) for ticket in tickets]
+            _, late = await asyncio.wait(settled, timeout=5)
+            for task in late:
+                task.cancel()
+        for ticket in tickets:
+            self._recorder.release(ticket.live)
+        await self._tasks.close()
+        await self._courier.close()
+        log.info("engine %s has stopped", self.owner, extra={"action": "engine_stopped"})
+
+    def _watch(self) -> None:
+        metrics, dispatcher, supervisor = self.metrics, self._dispatcher, self._supervisor
+        metrics.watch("hearth_queue_depth", "Wait for an instance.", dispatcher.waiting)
+        metrics.watch("hearth_predictions_running", "Have a slot.", dispatcher.running)
+        metrics.watch("hearth_store_trouble", "The store refuses writes.", lambda: self._recorder.trouble is not None)
+        metrics.watch_instances("booting", lambda: supervisor.count(lambda h: h.booting))
+        metrics.watch_instances("ready", lambda: supervisor.count(lambda h: h.free))
+        metrics.watch_instances("busy", lambda: supervisor.count(lambda h: h.serving and not h.free))
+        metrics.watch_instances("ending", lambda: supervisor.count(lambda h: not h.serving and not h.booting))

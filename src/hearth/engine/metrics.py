@@ -1,0 +1,53 @@
+"""What Prometheus can ask the engine.
+
+| name | type | labels | meaning |
+|---|---|---|---|
+| hearth_predictions_total | counter | outcome | predictions that ended: succeeded, failed, canceled, aborted |
+| hearth_predictions_returned_total | counter | | times one went back in line because a machine failed |
+| hearth_queue_depth | gauge | | predictions in this engine that wait for an instance |
+| hearth_predictions_running | gauge | | predictions that have a slot |
+| hearth_instances | gauge | state | booting, ready (a slot is free), busy, ending |
+| hearth_instance_boot_seconds | histogram | | from the decision to boot until ready |
+| hearth_setup_failures_total | counter | | instances that never became ready |
+| hearth_instances_lost_total | counter | | instances that died by themselves |
+| hearth_queue_wait_seconds | histogram | | from creation to a slot |
+| hearth_run_seconds | histogram | | from the start of the model's run to its end |
+| hearth_webhook_attempts_total | counter | result | delivered, refused (not 2xx), failed (no answer) |
+| hearth_store_trouble | gauge | | 1 while the store refuses writes |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, float("inf"))
+
+
+class Metrics:
+    """One set of metrics in its own registry, which `/metrics` renders."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        outcomes = Counter("hearth_predictions", "Predictions that ended.", ["outcome"], registry=registry)
+        self.outcomes = {o: outcomes.labels(o) for o in ("succeeded", "failed", "canceled", "aborted")}
+        self.returned = Counter("hearth_predictions_returned", "Went back in line.", registry=registry)
+        self.boot_seconds = self._histogram("hearth_instance_boot_seconds", "From boot to ready.")
+        self.setup_failures = Counter("hearth_setup_failures", "Never became ready.", registry=registry)
+        self.instances_lost = Counter("hearth_instances_lost", "Died by themselves.", registry=registry)
+        self.queue_wait = self._histogram("hearth_queue_wait_seconds", "From creation to a slot.")
+        self.run_seconds = self._histogram("hearth_run_seconds", "The model's run.")
+        attempts = Counter("hearth_webhook_attempts", "Tries to deliver a webhook.", ["result"], registry=registry)
+        self.webhooks = {r: attempts.labels(r) for r in ("delivered", "refused", "failed")}
+        self._instances = Gauge("hearth_instances", "Instances by state.", ["state"], registry=registry)
+
+    def _histogram(self, name: str, text: str) -> Histogram:
+        return Histogram(name, text, buckets=_SECONDS, registry=self.registry)
+
+    def watch(self, name: str, text: str, value: Callable[[], float]) -> None:
+        """A gauge that is worked out when somebody asks."""
+        Gauge(name, text, registry=self.registry).set_function(value)
+
+    def watch_instances(self, state: str, value: Callable[[], float]) -> None:
+        self._instances.labels(state).set_function(value)

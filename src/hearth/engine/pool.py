@@ -1,0 +1,63 @@
+"""One version's waiting line, its instances, and what is known about booting more."""
+
+from __future__ import annotations
+
+from hearth.domain.model import Version
+from hearth.engine.alarms import Alarm
+from hearth.engine.host import Host
+from hearth.engine.ticket import Plan, Ticket
+from hearth.policy.autoscale import Load
+from hearth.policy.order import Line
+
+
+class Pool:
+    def __init__(self, version: Version) -> None:
+        self.version = version
+        self.plan = Plan(version)
+        self.line: Line[Ticket] = Line()
+        self.hosts: dict[str, Host] = {}
+        self.promised: dict[str, Ticket] = {}
+        """Booting instances by id, and the prediction that each was booted for."""
+        self.because = ""
+        """The last decision's sentence."""
+        self.failures = 0
+        """Failed setups in a row."""
+        self.blocked_until = 0.0
+        """Monotonic."""
+        self.again: Alarm | None = None
+        self.slots = 1
+        """Of an instance, as far as known."""
+
+    def free(self) -> Host | None:
+        """An instance with a free slot."""
+        for host in self.hosts.values():
+            if host.free:
+                return host
+        return None
+
+    def oldest(self, now: float) -> float:
+        """Seconds that the oldest has waited. `now` is wall time, as predictions have it."""
+        return max((now - ticket.live.prediction.created_at for ticket in self.line.heads()), default=0.0)
+
+    def load(self, *, now: float, monotonic: float, maximum: int) -> Load:
+        hosts = self.hosts.values()
+        return Load(
+            waiting=len(self.line),
+            running=sum(len(host.running) for host in hosts),
+            ready=sum(1 for host in hosts if host.serving),
+            booting=sum(1 for host in hosts if host.booting),
+            slots=self.slots,
+            maximum=maximum,
+            oldest=self.oldest(now),
+            blocked=max(self.blocked_until - monotonic, 0.0),
+            failures=self.failures,
+        )
+
+    def reset(self) -> None:
+        """Forget that setup failed."""
+        self.failures, self.blocked_until = 0, 0.0
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is left that is worth keeping."""
+        return not self.line and not self.hosts and not self.failures

@@ -1,0 +1,278 @@
+"""The life of one run, from a slot to an outcome.
+
+1. Secrets are opened and input files brought to this disk.
+2. The instance runs the job; what it reports becomes events at once.
+3. Output files are stored, the slot goes back.
+4. The outcome is recorded; or the prediction goes back in line, because the machine was at fault.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from hearth.domain.events import Kind
+from hearth.domain.prediction import Phase, Step
+from hearth.engine.alarms import Alarms
+from hearth.engine.inputs import InputFailed, Inputs
+from hearth.engine.masking import MaskedText, Masker
+from hearth.engine.metrics import Metrics
+from hearth.engine.options import EngineOptions
+from hearth.engine.outputs import Outlet, OutputFailed, Outputs
+from hearth.engine.recorder import Recorder
+from hearth.engine.sentences import with_lines
+from hearth.engine.ticket import Cause, Stage, Ticket
+from hearth.errors import InstanceLost, Unavailable
+from hearth.policy.recovery import Verdict, after_loss, after_stop
+from hearth.runtime.base import Began, Emission, Job, Logged, Measured, Outcome, Yielded
+
+log = logging.getLogger(__name__)
+
+Give = Callable[[Ticket, str | None], None]
+"""Hand the slot back; the text is why the instance must not be used again. Calls after the first do nothing."""
+
+
+class Runner:
+    def __init__(
+        self,
+        *,
+        recorder: Recorder,
+        inputs: Inputs,
+        outputs: Outputs,
+        alarms: Alarms,
+        metrics: Metrics,
+        options: EngineOptions,
+        stop: Callable[[Ticket], None],
+        over_limit: Callable[[Ticket], None],
+    ) -> None:
+        """`stop` asks the model to end a run; `over_limit` is told that a run has used up its time."""
+        self._recorder, self._inputs, self._outputs = recorder, inputs, outputs
+        self._alarms, self._metrics, self._options = alarms, metrics, options
+        self._stop, self._over_limit = stop, over_limit
+
+    async def run(self, ticket: Ticket, give: Give) -> bool:
+        """Whether it goes back in line. Only a withdrawn prediction raises: CancelledError."""
+        if ticket.withdrawn:
+            return False
+        try:
+            return await self._run(ticket, give)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if ticket.withdrawn or ticket.cause is None or task is None:
+                raise
+            task.uncancel()
+            give(ticket, None)
+            return await self._broken_off(ticket)
+        except InstanceLost as error:
+            host = ticket.host
+            reason = error.message
+            if host is not None and not host.serving:  # the host knows better why it ended
+                reason = host.because
+            give(ticket, reason)
+            return await self._after_loss(ticket, error, reason)
+        except (InputFailed, OutputFailed, Unavailable) as error:
+            give(ticket, None)
+            await self._fail(ticket, error.message if error.hint is None else f"{error.message} {error.hint}")
+        except Exception:
+            log.exception(
+                "prediction %s failed inside the engine",
+                ticket.id,
+                extra={"action": "run_failed", "prediction": ticket.id, "version": ticket.plan.version.id},
+            )
+            give(ticket, "a run on it failed inside the engine")
+            await self._fail(ticket, f"An error inside Hearth ended this prediction; the log names {ticket.id}.")
+        return False
+
+    async def _run(self, ticket: Ticket, give: Give) -> bool:
+        if ticket.cause is not None:
+            return await self._broken_off(ticket)
+        host = ticket.host
+        assert host is not None
+        assert host.instance is not None
+        ticket.stage = Stage.STAGING
+        plan, prediction = ticket.plan, ticket.live.prediction
+        input = plan.schema.known(prediction.input)
+        secrets, texts = self._inputs.unseal(ticket.sealed)
+        masker = Masker(texts)
+        staged = input
+        try:
+            if plan.schema.file_fields:
+                staged = await self._inputs.stage(ticket.id, input, plan.schema)
+            outlet = Outlet(
+                prediction=prediction,
+                outputs=self._outputs,
+                masker=masker,
+                data_files=plan.schema.output_kind.has_files,
+                emit=lambda item: self._recorder.output(ticket.live, item),
+            )
+            printed = MaskedText(masker)
+            job = Job(id=ticket.id, input={**staged, **secrets} if secrets else staged)
+            ticket.stage = Stage.RUNNING
+            try:
+                outcome = await host.instance.run(job, self._listener(ticket, outlet, printed, masker))
+            except BaseException:
+                outlet.abandon()
+                self._recorder.log(ticket.live, printed.rest())
+                raise
+            ticket.disarm()
+            ticket.stage = Stage.STORING
+            self._recorder.log(ticket.live, printed.rest())
+            self._begin(ticket)
+            if not outlet.busy(outcome.output):
+                give(ticket, None)
+            return await self._ended(ticket, outcome, outlet, masker, give)
+        finally:
+            if staged is not input or ticket.stage is Stage.STAGING:
+                await self._inputs.discard(ticket.id)
+
+    def _listener(
+        self, ticket: Ticket, outlet: Outlet, printed: MaskedText, masker: Masker
+    ) -> Callable[[Emission], None]:
+        live, recorder = ticket.live, self._recorder
+
+        def hear(emission: Emission) -> None:
+            if live.finishing:
+                return
+            kind = type(emission)
+            if kind is Yielded:
+                self._begin(ticket)
+                outlet.item(emission.value)  # type: ignore[union-attr]
+            elif isinstance(emission, Logged):
+                recorder.log(live, printed.feed(emission.text))
+            elif isinstance(emission, Measured):
+                data = {"name": emission.name, "value": masker.value(emission.value), "mode": emission.mode}
+                recorder.note(live, Kind.METRIC, data)
+            elif isinstance(emission, Began):
+                self._begin(ticket)
+
+        return hear
+
+    def _begin(self, ticket: Ticket) -> None:
+        """The model's code runs, at the latest when something came of it."""
+        live = ticket.live
+        if live.prediction.phase is not Phase.ASSIGNED:
+            return
+        data = {"instance": ticket.instance, "attempt": live.prediction.attempt + 1}
+        self._recorder.step(live, Step.START, "the model runs", data)
+        if ticket.stage is Stage.RUNNING:
+            ticket.limit = self._alarms.after(self._options.run_timeout, lambda: self._over_limit(ticket))
+            if ticket.cause is not None:
+                self._stop(ticket)  # asked for before the instance knew of the job
+
+    async def _ended(self, ticket: Ticket, outcome: Outcome, outlet: Outlet, masker: Masker, give: Give) -> bool:
+        """The model came to an end by itself, or because it was asked to."""
+        live = ticket.live
+        try:
+            await outlet.drained()
+            output = await self._output(ticket, outcome, outlet)
+        except OutputFailed:
+            outlet.abandon()
+            raise
+        give(ticket, None)
+        metrics = masker.value(outcome.metrics)
+        if outcome.status == "succeeded":
+            await self._finish(ticket, Step.SUCCEED, output=output, metrics=metrics)
+        elif ticket.cause is not None:
+            return await self._broken_off(ticket, metrics)
+        elif outcome.status == "canceled":
+            await self._fail(ticket, "The run was broken off by the model's own runtime.", metrics, output)
+        else:
+            error = masker.text(outcome.error or "The model failed without saying why.")
+            await self._finish(ticket, Step.FAIL, error=error, output=output if live.items else None, metrics=metrics)
+        return False
+
+    async def _output(self, ticket: Ticket, outcome: Outcome, outlet: Outlet) -> Any:
+        """The items that were shown, and whatever the outcome has beyond them."""
+        items = ticket.live.items
+        if not items:
+            return await outlet.stored(outcome.output)
+        rest = outcome.output[outlet.count :] if isinstance(outcome.output, list) else []
+        return [*items, *[await outlet.stored(item) for item in rest]]
+
+    async def _broken_off(self, ticket: Ticket, metrics: dict[str, Any] | None = None) -> bool:
+        """Its end was asked for, and here it is."""
+        seconds = f"{self._options.cancel_grace:g} s"
+        grace = f"; it did not stop within {seconds}, so its instance was ended" if ticket.killed else ""
+        match ticket.cause:
+            case Cause.SHUTDOWN:
+                return await self._judged(ticket, after_stop(started=ticket.started, delivered=ticket.delivered))
+            case Cause.TIME_LIMIT:
+                limit = f"The prediction ran longer than {self._options.run_timeout:g} s, the limit of this server"
+                await self._fail(ticket, f"{limit}{grace}.", metrics)
+            case Cause.DEADLINE if not ticket.started:
+                await self._finish(ticket, Step.ABORT, because="its deadline passed before it started")
+            case Cause.DEADLINE:
+                because = f"its deadline passed while it ran{grace}"
+                await self._finish(ticket, Step.CANCEL, because=because, output=_shown(ticket), metrics=metrics)
+            case _:
+                because = f"canceled on request{grace}"
+                await self._finish(ticket, Step.CANCEL, because=because, output=_shown(ticket), metrics=metrics)
+        return False
+
+    async def _after_loss(self, ticket: Ticket, error: InstanceLost, reason: str) -> bool:
+        """The instance died under it, by itself or because we ended it."""
+        if error.started:
+            self._begin(ticket)  # it may have begun, so this attempt counts
+        if ticket.cause is not None:
+            return await self._broken_off(ticket)
+        verdict = after_loss(
+            started=ticket.started,
+            delivered=ticket.delivered,
+            attempt=ticket.live.prediction.attempt,
+            returns=ticket.returns,
+            reason=reason,
+        )
+        masker = Masker(self._inputs.unseal(ticket.sealed)[1])
+        return await self._judged(ticket, verdict, masker.text(error.logs))
+
+    async def _judged(self, ticket: Ticket, verdict: Verdict, logs: str = "") -> bool:
+        if verdict.step is not Step.RETURN:
+            await self._fail(ticket, with_lines(verdict.because, logs))
+            return False
+        if not ticket.started:
+            ticket.returns += 1
+        self._recorder.step(ticket.live, Step.RETURN, verdict.because, {"because": verdict.because})
+        self._metrics.returned.inc()
+        log.warning(
+            "prediction %s goes back in line: %s",
+            ticket.id,
+            verdict.because,
+            extra={"action": "prediction_returned", "prediction": ticket.id},
+        )
+        return True
+
+    async def _fail(
+        self, ticket: Ticket, error: str, metrics: dict[str, Any] | None = None, output: Any = None
+    ) -> None:
+        await self._finish(ticket, Step.FAIL, error=error, output=output or _shown(ticket), metrics=metrics)
+
+    async def _finish(
+        self,
+        ticket: Ticket,
+        step: Step,
+        *,
+        because: str = "",
+        error: str | None = None,
+        output: Any = None,
+        metrics: dict[str, Any] | None = None,
+    ) -> None:
+        ticket.stage = Stage.STORING
+        final = await self._recorder.finish(
+            ticket.live, step, because=because, error=error, output=output, metrics=metrics
+        )
+        if final is None:
+            return
+        self._metrics.outcomes[final.phase.value].inc()
+        if final.started_at is not None and final.completed_at is not None:
+            self._metrics.run_seconds.observe(final.completed_at - final.started_at)
+
+    async def end_waiting(self, ticket: Ticket, step: Step, because: str = "", error: str | None = None) -> None:
+        """Record the end of a prediction that has no slot."""
+        await self._finish(ticket, step, because=because, error=error)
+
+
+def _shown(ticket: Ticket) -> list[Any] | None:
+    """The items that people have seen; they stay when the run does not succeed."""
+    return list(ticket.live.items) or None

@@ -1,0 +1,90 @@
+"""The pushed folders of versions on this disk: one folder per content, shared by all who need it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+import msgspec
+
+from hearth import ids
+from hearth.blobs.base import Blobs
+from hearth.domain.model import SourceFile
+from hearth.errors import BuildFailed
+
+_PARALLEL = 16
+_TEMPORARY = ".new-"
+
+
+def digest(source: Sequence[SourceFile]) -> str:
+    """64 hex digits over paths, contents and modes; the order of the files does not matter."""
+    rows = sorted((file.path, file.sha256, file.executable) for file in source)
+    return hashlib.sha256(msgspec.json.encode(rows)).hexdigest()
+
+
+class Sources:
+    def __init__(self, folder: Path, blobs: Blobs) -> None:
+        self._folder, self._blobs = folder, blobs
+        self._ready: dict[str, Path] = {}
+        self._making: dict[str, asyncio.Lock] = {}
+
+    def sweep(self) -> None:
+        """Remove what an interrupted run left half-made."""
+        for left in self._folder.glob(f"{_TEMPORARY}*"):
+            shutil.rmtree(left, ignore_errors=True)
+
+    async def materialise(self, source: Sequence[SourceFile]) -> Path:
+        """The folder with these files, made if need be. Raises NotFound for a blob that is gone."""
+        key = digest(source)
+        if key in self._ready:
+            return self._ready[key]
+        async with self._making.setdefault(key, asyncio.Lock()):
+            final = self._folder / key
+            if key not in self._ready and not await asyncio.to_thread(final.is_dir):
+                await self._make(source, final)
+            self._ready[key] = final
+        self._making.pop(key, None)
+        return final
+
+    async def _make(self, source: Sequence[SourceFile], final: Path) -> None:
+        """Beside its place and then renamed: the folder is there whole or not at all."""
+        new = self._folder / f"{_TEMPORARY}{ids.random32()}"
+        try:
+            await asyncio.to_thread(_folders, new, source)
+            gate = asyncio.Semaphore(_PARALLEL)
+
+            async def bring(file: SourceFile) -> None:
+                async with gate:
+                    await self._blobs.fetch(file.key, new / file.path)
+
+            async with asyncio.TaskGroup() as group:
+                for file in source:
+                    group.create_task(bring(file))
+            await asyncio.to_thread(_publish, new, source, final)
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+        finally:
+            await asyncio.to_thread(shutil.rmtree, new, ignore_errors=True)
+
+
+def _folders(new: Path, source: Sequence[SourceFile]) -> None:
+    for file in source:
+        path = PurePosixPath(file.path)
+        if path.is_absolute() or ".." in path.parts or not path.parts:
+            raise BuildFailed(f"the source names a file outside its folder: {file.path!r}")
+        (new / path).parent.mkdir(parents=True, exist_ok=True)
+    new.mkdir(parents=True, exist_ok=True)
+
+
+def _publish(new: Path, source: Sequence[SourceFile], final: Path) -> None:
+    for file in source:
+        os.chmod(new / file.path, 0o555 if file.executable else 0o444)
+    try:
+        os.rename(new, final)
+    except OSError:
+        if not final.is_dir():
+            raise

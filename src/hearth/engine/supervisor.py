@@ -1,0 +1,291 @@
+"""Instances come and go here. What should be is decided elsewhere; this does it, and tells what became of it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Protocol
+
+from hearth import ids
+from hearth.bus.base import Bus
+from hearth.clock import Clock
+from hearth.domain.instance import InstanceState
+from hearth.domain.model import Version
+from hearth.engine.alarms import Alarm, Alarms
+from hearth.engine.host import Host
+from hearth.engine.metrics import Metrics
+from hearth.engine.options import EngineOptions
+from hearth.engine.sources import Sources
+from hearth.engine.tasks import Tasks
+from hearth.errors import SetupFailed
+from hearth.runtime.base import Instance, InstanceSpec, Runtime
+
+log = logging.getLogger(__name__)
+
+
+class Owner(Protocol):
+    """Who is told what became of an instance."""
+
+    def ready(self, host: Host) -> None: ...
+    def failed(self, host: Host, error: SetupFailed) -> None: ...
+    def gone(self, host: Host) -> None:
+        """Its room is free."""
+        ...
+
+    def wanted(self, host: Host) -> bool:
+        """Whether somebody waits for it: then it is not ended for being idle."""
+        ...
+
+
+class Supervisor:
+    def __init__(
+        self,
+        *,
+        runtime: Runtime,
+        sources: Sources,
+        bus: Bus,
+        clock: Clock,
+        alarms: Alarms,
+        metrics: Metrics,
+        options: EngineOptions,
+    ) -> None:
+        self._runtime, self._sources, self._bus = runtime, sources, bus
+        self._clock, self._alarms, self._metrics, self._options = clock, alarms, metrics, options
+        self._tasks = Tasks()
+        self._showing = False
+        self._usage: Alarm | None = None
+        self.owner: Owner
+        """Set once, before the first boot."""
+        self.hosts: dict[str, Host] = {}
+
+    def boot(self, version: Version, because: str) -> Host:
+        """Start an instance. `ready`, or `failed` and `gone`, follows."""
+        host = Host(ids.sortable(), version, because, self._clock.now(), self._clock.monotonic())
+        self.hosts[host.id] = host
+        log.info(
+            "instance %s of %s boots: %s",
+            host.id,
+            version.model,
+            because,
+            extra={"action": "instance_boots", "instance": host.id, "version": version.id},
+        )
+        host.task = self._tasks.spawn(self._boot(host), f"boot {host.id}")
+        self._changed()
+        return host
+
+    async def _boot(self, host: Host) -> None:
+        version = host.version
+        try:
+            folder = await self._sources.materialise(version.recipe.source)
+            spec = InstanceSpec(
+                id=host.id,
+                version_id=version.id,
+                model=version.model,
+                folder=folder,
+                recipe=version.recipe,
+                schema=version.openapi_schema,
+                setup_timeout=self._options.setup_timeout,
+                variables=self._options.model_environment,
+            )
+            instance = await self._runtime.start(spec, host.hear, lambda: self._in_setup(host))
+        except SetupFailed as error:
+            self._boot_failed(host, error)
+        except Exception as error:
+            log.warning(
+                "instance %s of %s could not be started",
+                host.id,
+                version.model,
+                exc_info=error,
+                extra={"action": "boot_error", "instance": host.id, "version": version.id},
+            )
+            self._boot_failed(host, SetupFailed(f"The instance could not be started: {error}", logs=host.logs))
+        else:
+            self._booted(host, instance)
+
+    def _in_setup(self, host: Host) -> None:
+        if host.state is InstanceState.STARTING:
+            host.move(InstanceState.SETUP, "the model's setup runs")
+            self._changed()
+
+    def _booted(self, host: Host, instance: Instance) -> None:
+        if host.over:  # ended while it booted, and the runtime was faster
+            self._tasks.spawn(instance.stop(0), f"stop {host.id}")
+            return
+        self._in_setup(host)
+        host.instance, host.slots = instance, max(instance.slots, 1)
+        host.ready_at, host.ready_since = self._clock.now(), self._clock.monotonic()
+        host.move(InstanceState.READY, "ready")
+        seconds = host.ready_since - host.started_since
+        self._metrics.boot_seconds.observe(seconds)
+        log.info(
+            "instance %s of %s is ready after %.2f s",
+            host.id,
+            host.version.model,
+            seconds,
+            extra={"action": "instance_ready", "instance": host.id, "version": host.version.id},
+        )
+        self._idle(host)
+        instance.lost.add_done_callback(lambda lost: self._lost(host, lost))
+        self._measure()
+        self._changed()
+        self.owner.ready(host)
+
+    def _boot_failed(self, host: Host, error: SetupFailed) -> None:
+        if host.over:
+            return
+        if not host.logs:
+            host.hear(error.logs)
+        host.move(InstanceState.SETUP_FAILED, error.message)
+        log.warning(
+            "instance %s of %s failed in setup: %s",
+            host.id,
+            host.version.model,
+            error.message,
+            extra={"action": "setup_failed", "instance": host.id, "version": host.version.id},
+        )
+        self._metrics.setup_failures.inc()
+        self._remove(host)
+        self.owner.failed(host, error)
+        self.owner.gone(host)
+
+    # Slots
+
+    def take(self, host: Host, prediction_id: str) -> None:
+        """Give a free slot away. Raises IllegalTransition if there is none."""
+        if len(host.running) >= host.slots or not host.serving:
+            raise RuntimeError(f"instance {host.id} has no free slot for {prediction_id}")
+        host.running.add(prediction_id)
+        host.idle_at = host.idle_since = None
+        if len(host.running) == host.slots:
+            host.move(InstanceState.BUSY, "every slot is taken")
+        self._changed()
+
+    def give(self, host: Host, prediction_id: str, verdict: str | None) -> None:
+        """A slot comes back. `verdict` is None for a healthy instance, else why it must not be used again."""
+        host.running.discard(prediction_id)
+        if host.over or host.state is InstanceState.DRAINING:
+            return
+        if verdict is not None:
+            self.end(host, verdict, 0)
+            return
+        if host.state is InstanceState.BUSY:
+            host.move(InstanceState.READY, "ready")
+        if not host.running:
+            self._idle(host)
+        self._changed()
+
+    def _idle(self, host: Host) -> None:
+        host.idle_at, host.idle_since = self._clock.now(), self._clock.monotonic()
+        if host.idle_alarm is None:
+            host.idle_alarm = self._alarms.after(self._options.idle_timeout, lambda: self._idle_over(host))
+
+    def _idle_over(self, host: Host) -> None:
+        """One alarm for an instance, not one for each prediction: if it worked meanwhile, it is set anew."""
+        host.idle_alarm = None
+        if host.idle_since is None or not host.free:
+            return
+        rest = host.idle_since + self._options.idle_timeout - self._clock.monotonic()
+        if rest > 0 or self.owner.wanted(host):
+            wait = rest if rest > 0 else self._options.idle_timeout
+            host.idle_alarm = self._alarms.after(wait, lambda: self._idle_over(host))
+        else:
+            self.end(host, f"idle for {self._options.idle_timeout:g} s", self._options.stop_grace)
+
+    # Ends
+
+    def end(self, host: Host, because: str, grace: float) -> None:
+        """Stop it. What runs on it fails with InstanceLost."""
+        if host.over or host.state is InstanceState.DRAINING:
+            return
+        log.info(
+            "instance %s of %s is stopped: %s",
+            host.id,
+            host.version.model,
+            because,
+            extra={"action": "instance_stops", "instance": host.id, "version": host.version.id},
+        )
+        if host.booting:
+            if host.task is not None:
+                host.task.cancel()
+            host.move(InstanceState.STOPPED, because)
+            self._tasks.spawn(self._booting_ended(host), f"end {host.id}")
+        else:
+            host.move(InstanceState.DRAINING, because)
+            host.task = self._tasks.spawn(self._stop(host, grace), f"stop {host.id}")
+        self._changed()
+
+    async def _booting_ended(self, host: Host) -> None:
+        if host.task is not None:
+            await asyncio.wait([host.task])
+        self._remove(host)
+        self.owner.gone(host)
+
+    async def _stop(self, host: Host, grace: float) -> None:
+        assert host.instance is not None
+        try:
+            await host.instance.stop(grace)
+        finally:
+            if not host.over:
+                host.move(InstanceState.STOPPED, host.because)
+            self._remove(host)
+            self.owner.gone(host)
+
+    def _lost(self, host: Host, lost: asyncio.Future[str]) -> None:
+        """It died by itself; stopping it removes what is left of it."""
+        if lost.cancelled() or host.over or host.state is InstanceState.DRAINING:
+            return
+        host.move(InstanceState.LOST, lost.result())
+        log.warning(
+            "instance %s of %s is lost: %s",
+            host.id,
+            host.version.model,
+            host.because,
+            extra={"action": "instance_lost", "instance": host.id, "version": host.version.id},
+        )
+        self._metrics.instances_lost.inc()
+        self._changed()
+        host.task = self._tasks.spawn(self._stop(host, 0), f"clean up {host.id}")
+
+    def _remove(self, host: Host) -> None:
+        self.hosts.pop(host.id, None)
+        if host.idle_alarm is not None:
+            host.idle_alarm.cancel()
+        self._changed()
+
+    async def close(self, because: str) -> None:
+        """Stop every instance and wait until nothing is left."""
+        for host in list(self.hosts.values()):
+            self.end(host, because, self._options.stop_grace if not host.running else 0)
+        await self._tasks.join()
+        if self._usage is not None:
+            self._usage.cancel()
+        self._bus.show(())
+
+    # Views
+
+    def _changed(self) -> None:
+        """Show the instances, a little later and all changes at once."""
+        if not self._showing:
+            self._showing = True
+            asyncio.get_running_loop().call_later(self._options.show_interval, self._show)
+
+    def _show(self) -> None:
+        self._showing = False
+        self._bus.show([host.view() for host in self.hosts.values()])
+
+    def _measure(self) -> None:
+        """Memory is looked up now and then, while there are instances."""
+        serving = [host for host in self.hosts.values() if host.serving]
+        for host in serving:
+            if host.instance is not None:
+                usage = host.instance.usage()
+                host.pid, host.memory = usage.pid, usage.memory
+        if serving:
+            self._changed()
+            if self._usage is not None:
+                self._usage.cancel()
+            self._usage = self._alarms.after(self._options.usage_interval, self._measure)
+
+    def count(self, state: Callable[[Host], bool]) -> int:
+        return sum(1 for host in self.hosts.values() if state(host))
