@@ -7,7 +7,6 @@ import hashlib
 import hmac
 import re
 from collections.abc import AsyncIterator, Mapping
-from pathlib import PurePath
 from typing import Any
 
 import msgspec
@@ -15,29 +14,14 @@ import msgspec
 from hearth import ids
 from hearth.blobs.base import Blobs
 from hearth.clock import Clock
+from hearth.domain import media
 from hearth.domain.account import Account
 from hearth.domain.file import File, FileKind, safe_name
 from hearth.errors import InvalidRequest, NotFound, Pointer, TooLarge
 from hearth.store.base import Cursor, Page, Store
 
-OCTETS = "application/octet-stream"
 MAX_METADATA = 64 * 1024
 _CONTENT_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(;[\x20-\x7e]*)?")
-_MAGIC: tuple[tuple[bytes, str, str], ...] = (
-    (b"\x89PNG\r\n\x1a\n", "image/png", ".png"),
-    (b"\xff\xd8\xff", "image/jpeg", ".jpg"),
-    (b"GIF8", "image/gif", ".gif"),
-    (b"RIFF....WEBP", "image/webp", ".webp"),
-    (b"RIFF....WAVE", "audio/wav", ".wav"),
-    (b"%PDF-", "application/pdf", ".pdf"),
-    (b"PK\x03\x04", "application/zip", ".zip"),
-    (b"ID3", "audio/mpeg", ".mp3"),
-    (b"fLaC", "audio/flac", ".flac"),
-    (b"OggS", "audio/ogg", ".ogg"),
-    (b"....ftyp", "video/mp4", ".mp4"),
-    (b"\x1aE\xdf\xa3", "video/webm", ".webm"),
-)
-"""First bytes (a dot stands for any byte), type and extension."""
 
 
 class Files:
@@ -75,12 +59,12 @@ class Files:
         """
         if len(msgspec.json.encode(metadata)) > MAX_METADATA:
             raise InvalidRequest(errors=(Pointer("/metadata", f"metadata: at most {MAX_METADATA} bytes of JSON"),))
-        type_ = content_type if content_type and _CONTENT_TYPE.fullmatch(content_type) else OCTETS
+        type_ = content_type if content_type and _CONTENT_TYPE.fullmatch(content_type) else media.DEFAULT
         name = safe_name(name)
         head, whole = await _peek(chunks)
-        if type_ == OCTETS and not PurePath(name).suffix:
-            type_, extension = sniff(head)
-            name += extension
+        if type_ == media.DEFAULT and not media.extension_of(name):
+            type_ = media.by_content(head) or type_
+            name += media.extension_for(type_)
         id = ids.random32()
         now = self._clock.now()
         pending = File(
@@ -150,20 +134,12 @@ class Files:
         return file
 
 
-def sniff(head: bytes) -> tuple[str, str]:
-    """(content type, extension) told from the first bytes; octets and no extension for what is not known."""
-    for magic, type_, extension in _MAGIC:
-        if len(head) >= len(magic) and all(m == ord(".") or m == h for m, h in zip(magic, head, strict=False)):
-            return type_, extension
-    return OCTETS, ""
-
-
 async def _peek(chunks: AsyncIterator[bytes]) -> tuple[bytes, AsyncIterator[bytes]]:
-    """The first bytes (12 or more if there are as many), and an iterator over all."""
+    """The first bytes, enough to tell the type, and an iterator over all."""
     head = b""
     async for chunk in chunks:
         head += chunk
-        if len(head) >= 12:
+        if len(head) >= media.HEAD:
             break
 
     async def whole() -> AsyncIterator[bytes]:

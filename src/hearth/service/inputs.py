@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-import mimetypes
 import re
 from typing import Any, NamedTuple
 from urllib.parse import unquote, unquote_to_bytes
@@ -19,6 +18,7 @@ import msgspec
 from hearth import ids
 from hearth.blobs.base import Blobs
 from hearth.clock import Clock
+from hearth.domain import media
 from hearth.domain.account import Account
 from hearth.domain.file import PREFIX, File, FileKind, parse_reference
 from hearth.domain.schema import InputSchema
@@ -104,14 +104,13 @@ class Inputs:
         return file.reference
 
     async def _keep(self, caller: Account, uri: str, prediction_id: str) -> File:
-        decode = _decode(uri) if len(uri) < _THREAD_FROM else await asyncio.to_thread(_decode, uri)
-        content_type, data = decode
+        content_type, data = await asyncio.to_thread(_decode, uri) if len(uri) > _THREAD_FROM else _decode(uri)
         id = ids.random32()
         file = File(
             id=id,
             account_id=caller.id,
             kind=FileKind.INPUT,
-            name="file" + (mimetypes.guess_extension(content_type) or ""),
+            name="file" + media.extension_for(content_type),
             content_type=content_type,
             size=len(data),
             sha256="",

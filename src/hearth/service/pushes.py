@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 
 import msgspec
 
@@ -35,11 +35,6 @@ _CHECKS = 16
 """Contents that the blob store is asked for at once."""
 _SETTLE = 0.1
 """Seconds between two looks at a log that grows: a build may print thousands of lines in one."""
-
-
-def source_key(sha256: str) -> str:
-    """Where a source file's content is kept, by what it is: versions share it."""
-    return f"sources/{sha256[:2]}/{sha256}"
 
 
 class Pushes:
@@ -83,7 +78,7 @@ class Pushes:
             raise InvalidRequest(errors=tuple(errors))
         if sum(file.size for file in source) > self._max_source:
             raise TooLarge(f"The folder is larger than {self._max_source} bytes.", hint="Leave out what is not needed.")
-        missing = await self._missing(file.sha256 for file in source)
+        missing = await self._missing(source)
         build = Build(
             id=ids.sortable(),
             account_id=caller.id,
@@ -106,20 +101,18 @@ class Pushes:
         build = await self.get(caller, build_id)
         if build.state is not BuildState.UPLOADING:
             raise Conflict(f"This push is {build.state} already.", hint="Start a new push.")
-        sizes = {file.sha256: file.size for file in build.source}
+        files = {file.sha256: file for file in build.source}
         arrived: set[str] = set()
         async for member in members(chunks):
-            sha256 = member.name
-            if sha256 not in sizes:
-                raise InvalidRequest(f"The archive holds {sha256!r}, which is not part of this push.")
-            if member.size != sizes[sha256]:
-                raise InvalidRequest(
-                    f"The content {sha256} has {member.size} bytes, not the {sizes[sha256]} announced."
-                )
-            if sha256 not in arrived and not await self._blobs.exists(source_key(sha256)):
-                await self._blobs.put_stream(source_key(sha256), _verified(member), member.size)
-            arrived.add(sha256)
-        missing = await self._missing(sha256 for sha256 in sizes if sha256 not in arrived)
+            file = files.get(member.name)
+            if file is None:
+                raise InvalidRequest(f"The archive holds {member.name!r}, which is not part of this push.")
+            if member.size != file.size:
+                raise InvalidRequest(f"The content {file.sha256} has {member.size} bytes, announced were {file.size}.")
+            if file.sha256 not in arrived and not await self._blobs.exists(file.key):
+                await self._blobs.put_stream(file.key, _verified(member), file.size)
+            arrived.add(file.sha256)
+        missing = await self._missing(file for file in files.values() if file.sha256 not in arrived)
         if not missing:
             await self._queue(build.id)
         return missing
@@ -131,8 +124,9 @@ class Pushes:
             raise NotFound
         return build
 
-    async def log(self, caller: Account, build_id: str) -> AsyncIterator[str | None]:
-        """The log from its beginning and on, until the build has ended; None: nothing new for a while.
+    async def log(self, caller: Account, build_id: str) -> AsyncGenerator[str | None, None]:
+        """The log from its beginning and on, in whole lines, until the build has ended; None: nothing new
+        for a while.
 
         The stored log alone is read, by length: the bus only says when to look. So no text is missed or told
         twice, whatever was restarted. Raises NotFound at the first step.
@@ -145,11 +139,13 @@ class Pushes:
             while True:
                 news.clear()
                 found = await self._store.builds.get(build_id)
+                over = found is None or found.state.terminal
                 log = await self._store.builds.log(build_id)
-                if len(log) > told:
-                    yield log[told:]
-                    told = len(log)
-                if found is None or found.state.terminal:
+                end = len(log) if over else log.rfind("\n") + 1
+                if end > told:
+                    yield log[told:end]
+                    told = end
+                if over:
                     return
                 if not await _within(news, self._heartbeat):
                     yield None
@@ -171,15 +167,16 @@ class Pushes:
             raise NotFound(f"There is no model {owner}/{name}.", hint="Push with --create to make it.")
         return await self._models.ensure(caller, owner, name, visibility=visibility)
 
-    async def _missing(self, contents: Iterable[str]) -> list[str]:
-        unique = list(dict.fromkeys(contents))
+    async def _missing(self, source: Iterable[SourceFile]) -> list[str]:
+        """The SHA-256 of each content that is not here yet."""
+        unique = {file.sha256: file.key for file in source}
         limit = asyncio.Semaphore(_CHECKS)
 
-        async def there(sha256: str) -> bool:
+        async def there(key: str) -> bool:
             async with limit:
-                return await self._blobs.exists(source_key(sha256))
+                return await self._blobs.exists(key)
 
-        found = await asyncio.gather(*(there(sha256) for sha256 in unique))
+        found = await asyncio.gather(*map(there, unique.values()))
         return [sha256 for sha256, exists in zip(unique, found, strict=True) if not exists]
 
     async def _queue(self, build_id: str) -> Build:
