@@ -30,7 +30,7 @@ from hearth.clock import SystemClock
 from hearth.cog.build import Environments
 from hearth.engine import Engine, EngineOptions
 from hearth.errors import HearthError
-from hearth.net.address import AddressPolicy
+from hearth.net.address import AddressPolicy, parse_networks
 from hearth.net.http import HttpFetcher, HttpSender
 from hearth.runtime.build import CogBuilder
 from hearth.runtime.process import ProcessRuntime
@@ -102,7 +102,7 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
     policy = AddressPolicy(
         allow_loopback=_loopback(settings.host) or settings.allow_private_addresses,
         allow_private=settings.allow_private_addresses,
-        allow=settings.allow_addresses,
+        allow=parse_networks(settings.allow_addresses),
     )
     fetcher, sender = HttpFetcher(policy), HttpSender(policy)
     registry = prometheus_client.CollectorRegistry()
