@@ -86,6 +86,7 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
     secrets = keys.ensure(settings.data, settings.secret_key)
     sealer = Sealer(secrets.seal)
     store, blobs, bus = _store(settings), _blobs(settings), MemoryBus()
+    await store.open()
     environ = dict(os.environ)
     environments = Environments(
         settings.data / "environments",
@@ -105,8 +106,6 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
         allow=parse_networks(settings.allow_addresses),
     )
     fetcher, sender = HttpFetcher(policy), HttpSender(policy)
-    registry = prometheus_client.CollectorRegistry()
-    prometheus_client.ProcessCollector(registry=registry)
 
     resolver = Resolver(store=store, clock=clock)
     models = Models(store=store, versions=resolver, clock=clock)
@@ -114,6 +113,29 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
     inputs = Inputs(store=store, blobs=blobs, sealer=sealer, clock=clock, inline_limit=settings.inline_limit)
     streams = Streams(store=store, bus=bus, key=secrets.derive("streams"))
     wire = Wire(tokens=streams, shapes=Shapes(store.versions.get), show_aborted=settings.show_aborted)
+    engine = Engine(
+        store=store,
+        blobs=blobs,
+        bus=bus,
+        runtime=runtime,
+        builder=CogBuilder(environments, settings.data / "run"),
+        fetcher=fetcher,
+        sender=sender,
+        sealer=sealer,
+        clock=clock,
+        render=wire.render,
+        options=EngineOptions(
+            folder=settings.data / "work",
+            **{
+                name: getattr(settings, name)
+                for name in (
+                    "max_instances", "max_instances_per_version", "idle_timeout", "setup_timeout", "run_timeout",
+                    "cancel_grace", "model_environment", "max_input_file", "max_output_file", "retention",
+                )
+            },
+        ),
+    )  # fmt: skip
+    prometheus_client.ProcessCollector(registry=engine.metrics.registry)
     services = Services(
         predictions=Predictions(store=store, bus=bus, versions=resolver, inputs=inputs, clock=clock),
         streams=streams,
@@ -130,35 +152,11 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
         accounts=accounts,
         bus=bus,
         wire=wire,
-        metrics=Metrics(registry),
+        metrics=Metrics(engine.metrics.registry),
         ready=store.ping,
     )
-    engine = Engine(
-        store=store,
-        blobs=blobs,
-        bus=bus,
-        runtime=runtime,
-        builder=CogBuilder(environments, settings.data / "run"),
-        fetcher=fetcher,
-        sender=sender,
-        sealer=sealer,
-        clock=clock,
-        render=wire.render,
-        registry=registry,
-        options=EngineOptions(
-            folder=settings.data / "work",
-            **{
-                name: getattr(settings, name)
-                for name in (
-                    "max_instances", "max_instances_per_version", "idle_timeout", "setup_timeout", "run_timeout",
-                    "cancel_grace", "model_environment", "max_input_file", "max_output_file", "retention",
-                )
-            },
-        ),
-    )  # fmt: skip
     options = Options(**{name: getattr(settings, name) for name in Options.__struct_fields__})
     async with contextlib.AsyncExitStack() as stack:
-        await store.open()
         stack.push_async_callback(store.close)
         stack.push_async_callback(sender.close)
         stack.push_async_callback(fetcher.close)

@@ -251,14 +251,22 @@ class Outbox(Protocol):
 
 
 class Store(Protocol):
-    predictions: Predictions
-    queue: Queue
-    accounts: Accounts
-    models: Models
-    versions: Versions
-    builds: Builds
-    files: Files
-    outbox: Outbox
+    @property
+    def predictions(self) -> Predictions: ...
+    @property
+    def queue(self) -> Queue: ...
+    @property
+    def accounts(self) -> Accounts: ...
+    @property
+    def models(self) -> Models: ...
+    @property
+    def versions(self) -> Versions: ...
+    @property
+    def builds(self) -> Builds: ...
+    @property
+    def files(self) -> Files: ...
+    @property
+    def outbox(self) -> Outbox: ...
 
     async def open(self) -> None:
         """Connect and bring the schema up to date."""
