@@ -23,7 +23,7 @@ from hearth.engine.tasks import Tasks
 from hearth.errors import AddressRefused, FetchFailed, HearthError
 from hearth.net.base import Sender
 from hearth.policy.backoff import store_delay
-from hearth.store.base import Accounts, Outbox
+from hearth.store.base import Store
 
 log = logging.getLogger(__name__)
 
@@ -39,8 +39,7 @@ class Courier:
     def __init__(
         self,
         *,
-        outbox: Outbox,
-        accounts: Accounts,
+        store: Store,
         sender: Sender,
         sealer: Opener,
         clock: Clock,
@@ -48,7 +47,7 @@ class Courier:
         metrics: Metrics,
         capacity: int,
     ) -> None:
-        self._outbox, self._accounts, self._sender, self._sealer = outbox, accounts, sender, sealer
+        self._store, self._sender, self._sealer = store, sender, sealer
         self._clock, self._alarms, self._metrics, self._capacity = clock, alarms, metrics, capacity
         self._tasks = Tasks()
         self._lanes: dict[str, deque[Delivery]] = {}
@@ -85,7 +84,7 @@ class Courier:
     async def _round(self) -> None:
         while (room := self._capacity - len(self._lanes)) > 0:
             now = self._clock.now()
-            claimed = await self._outbox.claim(now, now + HOLD, room)
+            claimed = await self._store.outbox.claim(now, now + HOLD, room)
             for delivery in sorted(claimed, key=lambda d: (d.created_at, d.id)):
                 lane = self._lanes.get(delivery.prediction_id)
                 if lane is not None:
@@ -94,7 +93,7 @@ class Courier:
                     self._lanes[delivery.prediction_id] = deque([delivery])
                     self._tasks.spawn(self._work(delivery.prediction_id), f"webhooks of {delivery.prediction_id}")
             if len(claimed) < room:
-                due = await self._outbox.next_due()
+                due = await self._store.outbox.next_due()
                 if due is not None:
                     self._wake_in(due - self._clock.now())
                 return
@@ -149,7 +148,7 @@ class Courier:
         """Raises FetchFailed if the account is gone."""
         secret = self._secrets.get(account_id)
         if secret is None:
-            account = await self._accounts.get(account_id)
+            account = await self._store.accounts.get(account_id)
             if account is None:
                 raise FetchFailed("The account that this webhook belongs to does not exist any more.")
             secret = self._secrets[account_id] = self._sealer.open(account.webhook_secret).decode()
@@ -159,7 +158,7 @@ class Courier:
         """Whether this is a second try and something newer exists. A replay on request is sent all the same."""
         if delivery.event == "completed" or not 0 < delivery.attempts <= len(RETRY_DELAYS):
             return False
-        found = await self._outbox.of_prediction(delivery.prediction_id)
+        found = await self._store.outbox.of_prediction(delivery.prediction_id)
         own = next((attempts for other, attempts in found if other.id == delivery.id), [])
         if any(attempt.error is None or attempt.error == SUPERSEDED for attempt in own):
             return False
@@ -190,4 +189,4 @@ class Courier:
                 then,
                 extra={"action": "webhook_failed", "delivery": delivery.id, "prediction": delivery.prediction_id},
             )
-        await self._outbox.record(replace(delivery, state=state, attempts=number, due_at=due), attempt)
+        await self._store.outbox.record(replace(delivery, state=state, attempts=number, due_at=due), attempt)

@@ -7,6 +7,8 @@ import logging
 from collections.abc import Callable
 from typing import assert_never
 
+from prometheus_client import CollectorRegistry
+
 from hearth import ids
 from hearth.blobs.base import Blobs
 from hearth.bus.base import (
@@ -64,11 +66,12 @@ class Engine:
         clock: Clock,
         render: Render,
         options: EngineOptions,
+        registry: CollectorRegistry | None = None,
     ) -> None:
-        """`store` must be open. `render` makes the body of a webhook."""
+        """`render` makes the body of a webhook; the metrics are kept in `registry`."""
         self.owner = ids.sortable()
         """Whose leases these are: a fresh name for each start."""
-        self.metrics = Metrics()
+        self.metrics = Metrics(registry)
         self._store, self._bus, self._runtime, self._options = store, bus, runtime, options
         self._tasks = Tasks()
         self._end: Callable[[], None] = lambda: None
@@ -76,8 +79,7 @@ class Engine:
         self._alarms = alarms = Alarms(clock)
         self._sources = Sources(options.folder / "sources", blobs)
         self._courier = Courier(
-            outbox=store.outbox,
-            accounts=store.accounts,
+            store=store,
             sender=sender,
             sealer=sealer,
             clock=clock,
@@ -86,7 +88,7 @@ class Engine:
             capacity=options.couriers,
         )
         self._recorder = Recorder(
-            store=store.predictions,
+            store=store,
             bus=bus,
             clock=clock,
             alarms=alarms,
@@ -116,7 +118,7 @@ class Engine:
         self._supervisor.owner = self._dispatcher
         self._inputs = Inputs(
             folder=options.folder / "inputs",
-            files=store.files,
+            store=store,
             blobs=blobs,
             fetcher=fetcher,
             sealer=sealer,
@@ -126,7 +128,7 @@ class Engine:
             recorder=self._recorder,
             inputs=self._inputs,
             outputs=Outputs(
-                files=store.files,
+                store=store,
                 blobs=blobs,
                 clock=clock,
                 limit=options.max_output_file,

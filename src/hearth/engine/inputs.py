@@ -16,7 +16,7 @@ from hearth.engine.masking import strings
 from hearth.errors import FetchFailed, HearthError, NotFound
 from hearth.net.base import Fetcher
 from hearth.runtime.base import FILE_INPUT
-from hearth.store.base import Files
+from hearth.store.base import Store
 
 _PARALLEL = 8
 
@@ -37,9 +37,9 @@ class Inputs:
     """`folder` holds one folder per running prediction, private copies that the model may do with as it likes."""
 
     def __init__(
-        self, *, folder: Path, files: Files, blobs: Blobs, fetcher: Fetcher, sealer: Opener, limit: int
+        self, *, folder: Path, store: Store, blobs: Blobs, fetcher: Fetcher, sealer: Opener, limit: int
     ) -> None:
-        self._folder, self._files, self._blobs = folder, files, blobs
+        self._folder, self._store, self._blobs = folder, store, blobs
         self._fetcher, self._sealer, self._limit = fetcher, sealer, limit
 
     def sweep(self) -> None:
@@ -101,7 +101,7 @@ class Inputs:
                 raise InputFailed(f"The input {name!r} could not be stored for the model: {error}") from error
 
     async def _bring_stored(self, file_id: str, path: Path) -> None:
-        file = await self._files.get(file_id)
+        file = await self._store.files.get(file_id)
         if file is None:
             raise FetchFailed("the file does not exist any more.", hint="Uploads are kept for a limited time.")
         try:

@@ -26,10 +26,10 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 
 
 
 class Metrics:
-    """One set of metrics in its own registry, which `/metrics` renders."""
+    """One set of metrics, in a registry of their own unless one is given."""
 
-    def __init__(self) -> None:
-        self.registry = registry = CollectorRegistry()
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry = registry or CollectorRegistry()
         outcomes = Counter("hearth_predictions", "Predictions that ended.", ["outcome"], registry=registry)
         self.outcomes = {o: outcomes.labels(o) for o in ("succeeded", "failed", "canceled", "aborted")}
         self.returned = Counter("hearth_predictions_returned", "Went back in line.", registry=registry)

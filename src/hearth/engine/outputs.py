@@ -21,7 +21,7 @@ from hearth.domain.prediction import Prediction
 from hearth.engine.masking import Masker
 from hearth.errors import HearthError, TooLarge
 from hearth.runtime.base import FILE_OUTPUT
-from hearth.store.base import Files
+from hearth.store.base import Store
 
 _SIGNATURES = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
@@ -61,8 +61,8 @@ def content_type(name: str, head: bytes) -> str:
 class Outputs:
     """Stores the files of outputs. `keep` is how many seconds a file outlives its making."""
 
-    def __init__(self, *, files: Files, blobs: Blobs, clock: Clock, limit: int, keep: float) -> None:
-        self._files, self._blobs, self._clock = files, blobs, clock
+    def __init__(self, *, store: Store, blobs: Blobs, clock: Clock, limit: int, keep: float) -> None:
+        self._store, self._blobs, self._clock = store, blobs, clock
         self._limit, self._keep = limit, keep
 
     async def add_path(self, prediction: Prediction, path: Path, name: str) -> str:
@@ -106,7 +106,7 @@ class Outputs:
     async def _add(self, file: File, stored: Stored) -> File:
         """The row comes after the bytes: whoever finds it can read them."""
         file = replace(file, size=stored.size, sha256=stored.sha256, md5=stored.md5)
-        await self._files.add(file)
+        await self._store.files.add(file)
         return file
 
 

@@ -22,7 +22,7 @@ from hearth.engine.alarms import Alarms
 from hearth.engine.hooks import Hooks, Render
 from hearth.engine.live import Live
 from hearth.policy.backoff import store_delay
-from hearth.store.base import Change, Predictions
+from hearth.store.base import Change, Store
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class Recorder:
     def __init__(
         self,
         *,
-        store: Predictions,
+        store: Store,
         bus: Bus,
         clock: Clock,
         alarms: Alarms,
@@ -150,7 +150,7 @@ class Recorder:
             deliveries=live.deliveries[:sent],
             owner=self._owner,
         )
-        live.writing = writing = asyncio.ensure_future(self._store.record(change))
+        live.writing = writing = asyncio.ensure_future(self._store.predictions.record(change))
         writing.add_done_callback(lambda done: self._written(live, count, sent, done))
 
     def _written(self, live: Live, count: int, sent: int, done: asyncio.Future[bool]) -> None:
@@ -262,7 +262,7 @@ class Recorder:
     async def _persist(self, change: Change) -> bool:
         while True:
             try:
-                stored = await self._store.record(change)
+                stored = await self._store.predictions.record(change)
             except Exception as error:  # noqa: BLE001 - drivers raise their own; an outcome must not get lost
                 self._refused(error)
                 await self._clock.sleep(store_delay(self._tries))
