@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
+import re
 import socket
 import sys
 from collections.abc import Callable, Mapping
@@ -24,6 +24,11 @@ from hearth.runtime.printed import Origin, Tail
 HOST = "127.0.0.1"
 PORT_ATTEMPTS = 5
 _PORT_TAKEN = "Address already in use"
+_WORKER_CRASHED = "worker crashed"
+_WRAPPING = re.compile(r"^(?:(?:worker )?setup failed(?: \(slot [^)]*\))?: )+", re.IGNORECASE)
+"""What coglet puts before `ExceptionType: message`, once for each of its layers."""
+CRASH_PATIENCE = 1.0
+"""Seconds that a worker has to be dead after coglet has noticed it."""
 _FIRST_PAUSE, _LAST_PAUSE = 0.003, 0.25
 _PACE = 0.03
 """The pause between two looks at a starting instance, as a part of the time it has taken so far."""
@@ -84,6 +89,8 @@ class Boot:
         try:
             group = self._start(reservation.port)
             coglet = Coglet(HOST, reservation.port)
+            # Somebody else may listen on that port and never answer.
+            group.exited.add_done_callback(lambda _: coglet.close())
             try:
                 await self._ready(group, coglet)
                 group.drain()
@@ -162,13 +169,15 @@ class Boot:
         while not group.exited.done():
             with contextlib.suppress(InstanceLost):  # it does not listen yet
                 health = await coglet.health()
-                if not in_setup:
+                met = group.meet_worker()
+                if met and not in_setup:
                     in_setup = True
                     self._setup()
                 if health.status == "SETUP_FAILED" or health.worker_dead:
+                    reason = await _reason(group, health)
                     group.drain()
-                    raise self._failed(_reason(group, health))
-                if health.accepts:
+                    raise self._failed(reason)
+                if health.accepts and met:
                     return
             pause = min(max(_FIRST_PAUSE, (loop.time() - began) * _PACE), _LAST_PAUSE)
             await asyncio.wait([group.exited], timeout=pause)
@@ -178,7 +187,7 @@ class Boot:
         raise self._failed(f"its process {processes.ending(group.exited.result())}")
 
     def _failed(self, reason: str) -> SetupFailed:
-        logs = str(self._setup_logs) + str(self._runtime_words)
+        logs = str(self._setup_logs) or str(self._runtime_words)
         return SetupFailed(f"The model's setup failed: {reason}", logs=logs)
 
 
@@ -193,10 +202,11 @@ def _iterates(spec: InstanceSpec) -> bool:
     return bool(output.get("x-cog-array-type") == "iterator")
 
 
-def _reason(group: Group, health: Health) -> str:
+async def _reason(group: Group, health: Health) -> str:
     """Why setup failed: how the worker ended, if it did, else what coglet says."""
-    for child in group.children():
-        if not child.alive and os.waitstatus_to_exitcode(child.status):
-            return f"its process {processes.ending(child.status)}"
     text = health.setup.logs.removeprefix("[coglet::setup] ").strip()
-    return text or health.user_healthcheck_error or "coglet gave no reason"
+    if text == _WORKER_CRASHED or health.worker_dead:
+        # coglet sees its pipes close, which is a moment before the process has ended.
+        await asyncio.wait([group.worker], timeout=CRASH_PATIENCE)
+        return f"its process {processes.ending(group.worker.result() if group.worker.done() else None)}"
+    return _WRAPPING.sub("", text) or health.user_healthcheck_error or "coglet gave no reason"

@@ -29,17 +29,20 @@ END_PATIENCE = 10.0
 
 
 class Group:
-    """Made by `start`. `exited` resolves with the leader's `wait` status; others may live on then: `end` it."""
+    """Made by `start`. `exited` resolves with the leader's `wait` status; others may live on then: `end` it.
+    `worker` resolves likewise for its first child, once `meet_worker` has found it."""
 
     def __init__(self, leader: subprocess.Popen[bytes], alive: int, printed: Printed, marker: str) -> None:
         self.pid = leader.pid
-        self.exited: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self.exited: asyncio.Future[int | None] = loop.create_future()
+        self.worker: asyncio.Future[int | None] = loop.create_future()
         self._leader = leader
         self._alive = alive
         self._printed = printed
         self._marker = marker
         self._watches: list[Callable[[], None]] = [
-            processes.watch_exit(asyncio.get_running_loop(), leader.pid, self._noticed)
+            processes.watch_exit(loop, leader.pid, self.exited.set_result)
         ]
 
     @classmethod
@@ -86,16 +89,16 @@ class Group:
                 os.close(fd)
         return cls(leader, write, Printed(output, on_line), marker)
 
-    def watch(self, pid: int, ended: Callable[[], None]) -> None:
-        """Calls `ended` when this member is dead."""
-        try:
-            self._watches.append(processes.watch_exit(asyncio.get_running_loop(), pid, ended))
-        except ProcessLookupError:
-            ended()
-
-    def children(self) -> list[Process]:
-        """The leader's own, zombies included: it reaps none."""
-        return [process for process in processes.table().values() if process.parent == self.pid]
+    def meet_worker(self) -> bool:
+        """Begins to watch the leader's first child; False while there is none."""
+        if len(self._watches) == 1:
+            children = [p.pid for p in processes.table().values() if p.parent == self.pid]
+            with contextlib.suppress(ProcessLookupError):
+                loop = asyncio.get_running_loop()
+                self._watches += [
+                    processes.watch_exit(loop, pid, self.worker.set_result) for pid in children[:1]
+                ]
+        return len(self._watches) > 1
 
     def memory(self) -> int:
         """Bytes, resident, of all members."""
@@ -119,6 +122,7 @@ class Group:
         await asyncio.to_thread(processes.kill_all, self._members, END_PATIENCE)
         async with asyncio.timeout(END_PATIENCE):
             await asyncio.shield(self.exited)
+        # Not before: as long as the dead leader is not reaped nobody else gets its pid, the group's name.
         self._leader.wait()
         for stop in self._watches:
             stop()
@@ -138,14 +142,3 @@ class Group:
             or process.pid in family
             or process.pid in marked
         ]
-
-    def _noticed(self) -> None:
-        """Leaves the dead leader unreaped until `end`: so long nobody else can get its pid, the group's name."""
-        if sys.platform == "linux":
-            result = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
-            assert result is not None
-            exited = result.si_code == os.CLD_EXITED
-            self.exited.set_result(result.si_status << 8 if exited else result.si_status)
-        else:
-            code = self._leader.wait()
-            self.exited.set_result(-code if code < 0 else code << 8)

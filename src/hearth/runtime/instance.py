@@ -57,9 +57,7 @@ class ProcessInstance:
         self._stopping: asyncio.Task[None] | None = None
         self._force = asyncio.Event()
         group.exited.add_done_callback(self._server_died)
-        self._workers = group.children()
-        for worker in self._workers:
-            group.watch(worker.pid, self._worker_died)
+        group.worker.add_done_callback(self._worker_died)
 
     async def run(self, job: Job, emit: Callable[[Emission], None]) -> Outcome:
         if self.lost.done():
@@ -144,14 +142,12 @@ class ProcessInstance:
             f"The instance was lost: {reason}", started=started, logs=str(self._printed) or self.setup_logs
         )
 
-    def _worker_died(self) -> None:
-        # coglet never restarts it, and leaves it as a zombie that tells how it ended.
-        ends = [end for worker in self._workers if (end := processes.find(worker.pid)) and not end.alive]
-        how = processes.ending(ends[0].status) if ends else "ended"
-        self._lose(f"the model's process {how}")
+    def _worker_died(self, worker: asyncio.Future[int | None]) -> None:
+        # coglet never restarts it.
+        self._lose(f"the model's process {processes.ending(worker.result())}")
         asyncio.get_running_loop().call_later(STREAM_PATIENCE, self._coglet.close)
 
-    def _server_died(self, exited: asyncio.Future[int]) -> None:
+    def _server_died(self, exited: asyncio.Future[int | None]) -> None:
         self._lose(f"the instance's server {processes.ending(exited.result())}")
         self._group.kill()
 

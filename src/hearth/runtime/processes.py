@@ -11,6 +11,7 @@ import contextlib
 import os
 import select
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -21,6 +22,10 @@ from typing import NamedTuple
 _PROC = Path("/proc")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _LINUX = sys.platform == "linux"
+_PIDFD_INFO = struct.Struct("=Q52xi")
+"""linux/pidfd.h: which fields are asked for and given, and the exit code, of the 64 bytes of version 0."""
+_PIDFD_GET_INFO = 0xC040FF0B
+_PIDFD_INFO_EXIT = 1 << 3
 
 
 class Process(NamedTuple):
@@ -84,8 +89,10 @@ def kill_all(members: Callable[[], Iterable[Process]], patience: float) -> int:
     return len(killed)
 
 
-def watch_exit(loop: asyncio.AbstractEventLoop, pid: int, ended: Callable[[], None]) -> Callable[[], None]:
-    """Calls `ended` once when the process, ours or not, is dead, even while it is a zombie.
+def watch_exit(
+    loop: asyncio.AbstractEventLoop, pid: int, ended: Callable[[int | None], None]
+) -> Callable[[], None]:
+    """Calls `ended` once when the process, ours or not, is dead, with its `wait` status as far as it is known.
 
     Returns what ends the watch. Raises ProcessLookupError when there is no such process.
     """
@@ -100,15 +107,18 @@ def watch_exit(loop: asyncio.AbstractEventLoop, pid: int, ended: Callable[[], No
             close()
 
     def fired() -> None:
+        status = _status(fd, pid)
         stop()
-        ended()
+        ended(status)
 
     loop.add_reader(fd, fired)
     return stop
 
 
-def ending(status: int) -> str:
-    """A `wait` status in words: `exited with code 3`, `was killed by SIGSEGV`."""
+def ending(status: int | None) -> str:
+    """A `wait` status in words: `exited with code 3`, `was killed by SIGSEGV`, `ended`."""
+    if status is None:
+        return "ended"
     code = os.waitstatus_to_exitcode(status)
     if code >= 0:
         return f"exited with code {code}"
@@ -228,6 +238,26 @@ def _kill(processes: list[Process], patience: float) -> None:
     finally:
         for fd in fds:
             os.close(fd)
+
+
+def _status(fd: int, pid: int) -> int | None:
+    """How the dead process behind a pidfd ended, though it isn't our child.
+
+    Linux 6.15 tells it by the pidfd, even when the parent has reaped it; before, /proc tells it of a zombie.
+    """
+    if sys.platform != "linux":
+        return None
+    import fcntl
+
+    info = bytearray(_PIDFD_INFO.size)
+    _PIDFD_INFO.pack_into(info, 0, _PIDFD_INFO_EXIT, 0)
+    with contextlib.suppress(OSError):
+        fcntl.ioctl(fd, _PIDFD_GET_INFO, info)
+        mask, status = _PIDFD_INFO.unpack_from(info)
+        if mask & _PIDFD_INFO_EXIT:
+            return int(status)
+    process = find(pid)
+    return None if process is None or process.alive else process.status
 
 
 def _exit_descriptor(pid: int) -> tuple[int, Callable[[], None]]:

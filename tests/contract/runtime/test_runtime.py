@@ -1,0 +1,537 @@
+"""What every runtime promises, with real coglets and the models of `tests/models`."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hearth import ids
+from hearth.errors import InstanceLost, SetupFailed, Unavailable
+from hearth.runtime.base import FILE_INPUT, FILE_OUTPUT, Began, Emission, Job, Logged, Measured, Yielded
+
+if TYPE_CHECKING:
+    from .conftest import Models
+
+
+def texts(emissions: list[Emission]) -> str:
+    return "".join(e.text for e in emissions if isinstance(e, Logged))
+
+
+def items(emissions: list[Emission]) -> list[object]:
+    return [e.value for e in emissions if isinstance(e, Yielded)]
+
+
+def content(value: object) -> str:
+    """Of a file output."""
+    assert isinstance(value, str)
+    assert value.startswith(FILE_OUTPUT)
+    return Path(value.removeprefix(FILE_OUTPUT)).read_text()
+
+
+def alive(pid: int) -> bool:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return stat.rpartition(")")[2].split()[0] not in "ZX"
+
+
+async def test_a_prediction_begins_and_returns_its_output(models: Models) -> None:
+    noop = await models.start("noop")
+    outcome, emissions = await noop.heard(text="hello")
+    assert (outcome.status, outcome.output, outcome.error) == ("succeeded", "hello", None)
+    assert outcome.metrics["predict_time"] >= 0
+    assert emissions == [Began()]
+
+
+async def test_setup_is_announced_once_and_its_lines_come_live(models: Models) -> None:
+    spec = await models.spec("setup-logs")
+    heard: list[str] = []
+    instance = await models.runtime.start(spec, heard.append, lambda: heard.append("<setup>"))
+    models.started.append(instance)
+    assert heard.count("<setup>") == 1
+    for line in ("from stdout", "from stderr", "from a child"):
+        assert line in heard
+        assert f"{line}\n" in instance.setup_logs
+
+
+async def test_lines_of_a_slow_setup_arrive_before_it_ends(models: Models) -> None:
+    spec = await models.spec("setup-slow")
+    first: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def log(_: str) -> None:
+        if not first.done():
+            first.set_result(None)
+
+    starting = asyncio.create_task(models.runtime.start(spec, log))
+    await first
+    assert not starting.done()
+    models.started.append(await starting)
+
+
+async def test_items_arrive_while_the_model_runs(models: Models) -> None:
+    paced = await models.start("stream-paced")
+    late: list[float] = []
+
+    def emit(emission: Emission) -> None:
+        if isinstance(emission, Yielded):
+            late.append(time.time() - float(emission.value.partition("@")[2]))
+
+    outcome = await paced.run(emit=emit, count=10, delay=0.02)
+    assert outcome.status == "succeeded"
+    assert len(late) == 10
+    assert sorted(late)[5] < 0.1
+
+
+async def test_items_of_an_async_model_arrive_while_it_runs(models: Models) -> None:
+    stream = await models.start("async-stream")
+    running: asyncio.Task[object]
+    seen: list[bool] = []
+
+    def emit(emission: Emission) -> None:
+        if isinstance(emission, Yielded):
+            seen.append(running.done())
+
+    running = asyncio.create_task(stream.run(emit=emit, count=5, delay=0.02))
+    await running
+    assert seen == [False] * 5
+
+
+async def test_logs_come_with_the_prediction_that_printed_them(models: Models) -> None:
+    logs = await models.start("logs")
+    for what, expected in (("stdout", "stdout line 2\n"), ("half", "half a line"), ("bytes", "漢字 🙂")):
+        outcome, emissions = await logs.heard(what=what)
+        assert outcome.status == "succeeded"
+        assert expected in texts(emissions)
+    outcome, emissions = await logs.heard(what="stderr", count=0)
+    assert texts(emissions) == ""
+
+
+async def test_logs_of_child_processes_come_with_the_only_prediction_that_runs(models: Models) -> None:
+    folder = models.folder(
+        """
+        import subprocess, time
+        class Predictor:
+            def run(self) -> str:
+                subprocess.run(["/bin/sh", "-c", "echo from a child; echo its errors >&2"], check=True)
+                time.sleep(0.3)
+                return "done"
+        """
+    )
+    outcome, emissions = await (await models.start(folder)).heard()
+    assert outcome.status == "succeeded"
+    assert "from a child\n" in texts(emissions)
+    assert "its errors\n" in texts(emissions)
+
+
+async def test_an_error_of_the_model_is_an_outcome_with_a_traceback_in_the_logs(models: Models) -> None:
+    failing = await models.start("failing")
+    outcome, emissions = await failing.heard(kind="value")
+    assert outcome.status == "failed"
+    assert outcome.error
+    assert "Traceback" in texts(emissions)
+    assert (await failing.run(kind="exit")).status == "failed"
+    assert not failing.instance.lost.done()
+
+
+async def test_items_made_before_a_failure_are_kept(models: Models) -> None:
+    outcome, emissions = await (await models.start("stream-fails")).heard(after=3)
+    assert outcome.status == "failed"
+    assert items(emissions) == ["chunk 0 ", "chunk 1 ", "chunk 2 "]
+
+
+async def test_metrics_are_passed_on_and_collected(models: Models) -> None:
+    outcome, emissions = await (await models.start("metrics")).heard(tokens=2)
+    assert Measured("output_token_count", 1, "incr") in emissions
+    assert outcome.metrics["output_token_count"] == 2
+    assert outcome.metrics["temperature"] == 0.7
+
+
+async def test_context_reaches_the_model(models: Models) -> None:
+    context = await models.start("context")
+    job = Job(id=ids.sortable(), input={}, context={"tenant": "blue"})
+    outcome = await context.instance.run(job, lambda _: None)
+    assert outcome.output["tenant"] == "blue"
+
+
+async def test_files_go_in_by_path(models: Models, tmp_path: Path) -> None:
+    files = []
+    for name, content in (("one.txt", b"first"), ("two.bin", b"\0" * 3_000_000)):
+        (tmp_path / name).write_bytes(content)
+        files.append((f"{FILE_INPUT}{tmp_path / name}", hashlib.sha256(content).hexdigest()))
+    echo = await models.start("files-echo")
+    outcome = await echo.run(file=files[0][0], more=[files[1][0]])
+    assert [found["sha256"] for found in outcome.output] == [sha for _, sha in files]
+
+
+async def test_files_come_out_by_path_in_order(models: Models) -> None:
+    outcome = await (await models.start("output-list-path")).run(count=5)
+    assert [content(value) for value in outcome.output] == [f"page {n}" for n in range(5)]
+
+
+async def test_files_of_an_iterator_come_as_they_are_made(models: Models) -> None:
+    outcome, emissions = await (await models.start("output-iterator-path")).heard(count=2)
+    assert outcome.status == "succeeded"
+    assert [content(value) for value in items(emissions)] == ["page 0", "page 1"]
+    kinds = [type(e) for e in emissions if not isinstance(e, Began)]
+    assert kinds == [Logged, Yielded, Logged, Yielded]
+
+
+@pytest.mark.parametrize("model", ["output-missing-file", "output-folder", "output-nan"])
+async def test_an_output_that_cannot_be_handed_over_is_a_failure_that_says_why(
+    models: Models, model: str
+) -> None:
+    outcome = await (await models.start(model)).run()
+    assert outcome.status == "failed"
+    assert outcome.error
+
+
+async def test_a_model_cannot_hand_out_files_of_the_machine(models: Models, tmp_path: Path) -> None:
+    folder = models.folder(
+        """
+        import os
+        class Sneaky(str):
+            def startswith(self, *arguments):
+                return False
+        class Predictor:
+            def run(self, path: str = "", link: bool = False) -> list[str]:
+                if link:
+                    inside = os.environ["HEARTH_OUT"] + "/innocent.txt"
+                    os.symlink(path, inside)
+                    path = inside
+                import sys
+                wrapper = next(m for m in list(sys.modules.values()) if getattr(m, "CHUNK_METRIC", None))
+                wrapper.TEXT = ""
+                return ["hearth-out://" + path]
+        """
+    )
+    (tmp_path / "secret.txt").write_text("not yours")
+    sneaky = await models.start(folder)
+    for link in (False, True):
+        outcome = await sneaky.run(path=str(tmp_path / "secret.txt"), link=link)
+        assert outcome.status == "failed"
+        assert "outside the output folder" in str(outcome.error)
+
+
+async def test_a_text_that_looks_like_a_file_is_never_taken_for_one(models: Models) -> None:
+    outcome = await (await models.start("output-any")).run(value={"text": "hearth-out:///etc/hostname"})
+    assert outcome.status == "failed"
+    assert "hearth-out://" in str(outcome.error)
+
+
+async def test_cancel_ends_a_running_prediction_and_the_instance_serves_on(models: Models) -> None:
+    sleeper = await models.start("sleeper")
+    begun = asyncio.Event()
+
+    def emit(emission: Emission) -> None:
+        if isinstance(emission, Logged):
+            begun.set()
+
+    id = ids.sortable()
+    running = asyncio.create_task(sleeper.run(emit=emit, id=id, seconds=60))
+    await begun.wait()
+    assert await sleeper.instance.cancel(id)
+    assert (await running).status == "canceled"
+    assert not await sleeper.instance.cancel(id)
+    assert (await sleeper.run(seconds=0)).output == "slept"
+
+
+async def test_cancelling_the_task_cancels_the_prediction(models: Models) -> None:
+    sleeper = await models.start("async-sleeper")
+    begun = asyncio.Event()
+
+    def emit(emission: Emission) -> None:
+        if isinstance(emission, Logged):
+            begun.set()
+
+    running = asyncio.create_task(sleeper.run(emit=emit, seconds=60))
+    await begun.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert (await sleeper.run(seconds=0)).output == "slept"
+
+
+async def test_a_slot_that_a_given_up_prediction_holds_makes_the_instance_lost(models: Models) -> None:
+    sleeper = await models.start("sleeper")
+    begun = asyncio.Event()
+
+    def emit(emission: Emission) -> None:
+        if isinstance(emission, Logged):
+            begun.set()
+
+    running = asyncio.create_task(sleeper.run(emit=emit, seconds=60, mode="call"))
+    await begun.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    with pytest.raises(InstanceLost) as caught:
+        await sleeper.run(seconds=0)
+    assert not caught.value.started
+    assert "holds its slot" in await sleeper.instance.lost
+
+
+async def test_slots_are_counted(models: Models) -> None:
+    sleeper = await models.start("sleeper")
+    assert sleeper.instance.slots == 1
+    running = asyncio.create_task(sleeper.run(seconds=60))
+    await asyncio.sleep(0)
+    with pytest.raises(Unavailable):
+        await sleeper.run(seconds=0)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+async def test_async_models_run_several_at_a_time(models: Models) -> None:
+    many = await models.start("async-concurrent")
+    assert many.instance.slots == 8
+    heard = await asyncio.gather(*(many.heard(name=f"n{n}", seconds=0.3) for n in range(8)))
+    assert max(outcome.output["together"] for outcome, _ in heard) == 8
+    for n, (outcome, emissions) in enumerate(heard):
+        assert outcome.output["name"] == f"n{n}"
+        assert texts(emissions) == f"n{n} begins\nn{n} ends\n"
+
+
+async def test_predictions_in_a_row_never_meet_a_full_instance(models: Models) -> None:
+    noop = await models.start("noop")
+    for n in range(200):
+        assert (await noop.run(text=str(n))).output == str(n)
+
+
+async def test_a_failed_setup_says_why_and_leaves_nothing(models: Models) -> None:
+    spec = await models.spec("setup-fails")
+    with pytest.raises(SetupFailed) as caught:
+        await models.runtime.start(spec, lambda _: None)
+    assert caught.value.message == "The model's setup failed: FileNotFoundError: weights.bin is missing"
+    for said in ("looking for the weights", "they are not there", "Traceback"):
+        assert said in caught.value.logs
+    assert models.left(spec.id) == []
+
+
+@pytest.mark.parametrize(
+    ("death", "reason"),
+    [
+        ("os._exit(7)", "exited with code 7"),
+        ("os.kill(os.getpid(), 9)", "killed by SIGKILL (out of memory?)"),
+    ],
+)
+async def test_a_death_in_setup_says_how_and_leaves_nothing(models: Models, death: str, reason: str) -> None:
+    # coglet drops what was printed in the last moment before a crash; hence the pause.
+    folder = models.folder(
+        f"""
+        import os, time
+        class Predictor:
+            def setup(self):
+                print("half of the weights are loaded", flush=True)
+                time.sleep(0.3)
+                {death}
+            def run(self) -> str:
+                return "ready"
+        """
+    )
+    spec = await models.spec(folder)
+    with pytest.raises(SetupFailed) as caught:
+        await models.runtime.start(spec, lambda _: None)
+    assert reason in caught.value.message
+    assert "half of the weights are loaded" in caught.value.logs
+    assert models.left(spec.id) == []
+
+
+async def test_a_setup_that_hangs_is_ended_at_its_deadline(models: Models) -> None:
+    spec = await models.spec("setup-hangs", setup_timeout=1.5)
+    with pytest.raises(SetupFailed) as caught:
+        await models.runtime.start(spec, lambda _: None)
+    assert "longer than 1.5 seconds" in caught.value.message
+    assert "waiting for something" in caught.value.logs
+    assert models.left(spec.id) == []
+
+
+async def test_cancelling_a_start_ends_it(models: Models) -> None:
+    spec = await models.spec("setup-hangs")
+    in_setup = asyncio.Event()
+    starting = asyncio.create_task(models.runtime.start(spec, lambda _: in_setup.set()))
+    await in_setup.wait()
+    assert models.left(spec.id)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert models.left(spec.id) == []
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ("exit", "exited with code 3"),
+        ("segfault", "killed by SIGSEGV"),
+        ("kill", "killed by SIGKILL (out of memory?)"),
+    ],
+)
+async def test_the_death_of_the_model_is_a_lost_instance_with_its_reason(
+    models: Models, how: str, words: str
+) -> None:
+    crasher = await models.start("crasher")
+    with pytest.raises(InstanceLost) as caught:
+        await crasher.run(how=how)
+    assert caught.value.started
+    assert words in caught.value.message
+    assert words in await crasher.instance.lost
+    with pytest.raises(InstanceLost) as again:
+        await crasher.run(how="none")
+    assert not again.value.started
+
+
+async def test_the_death_of_an_idle_model_is_noticed_by_itself(models: Models) -> None:
+    crasher = await models.start("crasher")
+    assert (await crasher.run(how="kill", later=0.05)).status == "succeeded"
+    async with asyncio.timeout(10):
+        assert "killed by SIGKILL" in await crasher.instance.lost
+
+
+async def test_the_death_of_the_server_process_is_noticed(models: Models) -> None:
+    sleeper = await models.start("sleeper")
+    begun = asyncio.Event()
+    running = asyncio.create_task(sleeper.run(emit=lambda _: begun.set(), seconds=60))
+    await begun.wait()
+    pid = sleeper.instance.usage().pid
+    assert pid is not None
+    os.kill(pid, 9)
+    with pytest.raises(InstanceLost, match="killed by SIGKILL"):
+        await running
+    assert sleeper.instance.lost.done()
+
+
+async def test_items_delivered_before_a_crash_are_kept(models: Models) -> None:
+    emissions: list[Emission] = []
+    with pytest.raises(InstanceLost) as caught:
+        await (await models.start("stream-crashes")).run(emit=emissions.append, after=3)
+    assert caught.value.started
+    assert items(emissions) == ["chunk 0 ", "chunk 1 ", "chunk 2 "]
+
+
+async def test_stop_leaves_nothing(models: Models) -> None:
+    orphan = await models.start("orphan")
+    children = (await orphan.run()).output
+    pid = orphan.instance.usage().pid
+    assert pid is not None
+    assert all(map(alive, [pid, *children]))
+    await orphan.instance.stop(5)
+    assert not any(map(alive, [pid, *children]))
+    assert models.left(orphan.instance.id) == []
+    assert orphan.instance.lost.done()
+    with pytest.raises(InstanceLost):
+        await orphan.run()
+
+
+async def test_stop_lets_a_running_prediction_finish_within_the_grace(models: Models) -> None:
+    sleeper = await models.start("sleeper")
+    begun = asyncio.Event()
+    running = asyncio.create_task(sleeper.run(emit=lambda _: begun.set(), seconds=0.5))
+    await begun.wait()
+    await sleeper.instance.stop(30)
+    assert (await running).output == "slept"
+
+
+async def test_stop_ends_a_stubborn_prediction_after_the_grace(models: Models) -> None:
+    sleeper = await models.start("sleeper")
+    begun = asyncio.Event()
+    running = asyncio.create_task(sleeper.run(emit=lambda _: begun.set(), seconds=60, mode="call"))
+    await begun.wait()
+    await sleeper.instance.stop(0.2)
+    with pytest.raises(InstanceLost, match="stopped"):
+        await running
+
+
+async def test_a_second_stop_can_hurry_the_first(models: Models) -> None:
+    sleeper = await models.start("sleeper")
+    begun = asyncio.Event()
+    running = asyncio.create_task(sleeper.run(emit=lambda _: begun.set(), seconds=60))
+    await begun.wait()
+    patient = asyncio.create_task(sleeper.instance.stop(60))
+    await asyncio.sleep(0)
+    await sleeper.instance.stop(0)
+    await patient
+    with pytest.raises(InstanceLost):
+        await running
+
+
+async def test_usage_tells_the_memory_of_all_processes(models: Models) -> None:
+    noop = await models.start("noop")
+    usage = noop.instance.usage()
+    assert usage.pid is not None
+    assert usage.memory > 20 * 1024 * 1024
+
+
+async def test_the_model_sees_its_variables_and_none_of_ours(
+    models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLATFORM_SECRET", "keep quiet")
+    running = await models.start("environment", variables={"HF_TOKEN": "hf_operator"})
+    seen = (await running.run()).output
+    assert seen["variables"]["GREETING"] == "hello"
+    assert seen["variables"]["HF_TOKEN"] == "hf_operator"
+    assert "PLATFORM_SECRET" not in seen["variables"]
+    assert "VIRTUAL_ENV" not in seen["variables"]
+    assert "predict.py" in seen["files"]
+    assert "cog.yaml" in seen["files"]
+
+
+async def test_models_import_their_own_modules_and_read_files_beside_them(models: Models) -> None:
+    outcome = await (await models.start("local-import")).run()
+    assert outcome.output.endswith("!")
+
+
+async def test_what_a_model_writes_beside_its_source_stays_in_its_instance(models: Models) -> None:
+    folder = models.folder(
+        """
+        from pathlib import Path
+        class Predictor:
+            def run(self) -> str:
+                for path in (Path("notes.txt"), Path(__file__)):
+                    path.write_text(path.read_text() + "# changed")
+                Path("new.txt").write_text("new")
+                return Path("notes.txt").read_text()
+        """,
+        {"notes.txt": b"as pushed"},
+    )
+    source = (folder / "predict.py").read_text()
+    for _ in range(2):
+        running = await models.start(folder)
+        assert (await running.run()).output == "as pushed# changed"
+    assert (folder / "notes.txt").read_text() == "as pushed"
+    assert (folder / "predict.py").read_text() == source
+    assert not (folder / "new.txt").exists()
+    assert not (folder / ".cog").exists()
+
+
+async def test_a_training_runs_the_trainer(models: Models, tmp_path: Path) -> None:
+    (tmp_path / "corpus.txt").write_text("a b a")
+    trainer = await models.start("trainer", train=True)
+    outcome, emissions = await trainer.heard(text=f"{FILE_INPUT}{tmp_path / 'corpus.txt'}", epochs=2)
+    assert outcome.status == "succeeded", outcome.error
+    assert "epoch 2/2" in texts(emissions)
+    weights = outcome.output["weights"]
+    assert '"a": 4' in content(weights)
+    predictor = await models.start("trainer", weights=weights.removeprefix(FILE_OUTPUT))
+    assert (await predictor.run(word="a")).output == 4
+
+
+async def test_older_models_run(models: Models, tmp_path: Path) -> None:
+    (tmp_path / "old.txt").write_text("old")
+    for model in ("old-style", "old-output", "function", "runner", "pydantic-output"):
+        running = await models.start(model)
+        inputs = {"old-style": {"document": f"{FILE_INPUT}{tmp_path / 'old.txt'}"}, "runner": {"name": "x"}}
+        outcome = await running.run(**inputs.get(model, {}))
+        assert outcome.status == "succeeded", (model, outcome.error)
+
+
+async def test_input_that_the_model_refuses_is_a_failure(models: Models) -> None:
+    outcome = await (await models.start("async-sleeper")).run(seconds=-1)
+    assert outcome.status == "failed"
+    assert "seconds" in str(outcome.error)
