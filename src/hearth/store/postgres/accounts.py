@@ -1,0 +1,54 @@
+"""Accounts and their tokens."""
+
+from __future__ import annotations
+
+from hearth.domain.account import Account, Token
+from hearth.store.postgres.database import Database, conflict, insert
+from hearth.store.rows import ACCOUNT, TOKEN, account_of, account_row, select, token_of, token_row
+
+INSERT = insert("accounts", ACCOUNT)
+GET = f"SELECT {select(ACCOUNT, 'a')} FROM accounts a WHERE a.id = $1"
+BY_USERNAME = f"SELECT {select(ACCOUNT, 'a')} FROM accounts a WHERE a.username = $1"
+BY_TOKEN = f"""
+SELECT {select(ACCOUNT, "a")} FROM tokens t JOIN accounts a ON a.id = t.account_id
+WHERE t.hash = $1 AND t.disabled_at IS NULL
+"""
+COUNT = "SELECT count(*) FROM accounts"
+INSERT_TOKEN = insert("tokens", TOKEN)
+TOKENS = f"SELECT {select(TOKEN, 't')} FROM tokens t WHERE t.account_id = $1 ORDER BY t.created_at DESC, t.hash"
+DISABLE_TOKEN = "UPDATE tokens SET disabled_at = $1 WHERE account_id = $2 AND name = $3 AND disabled_at IS NULL"
+
+
+class PostgresAccounts:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def create(self, account: Account) -> None:
+        with conflict(f"The username {account.username} is taken."):
+            await self._database.execute(INSERT, *account_row(account))
+
+    async def get(self, id: str) -> Account | None:
+        return await self._one(GET, id)
+
+    async def by_username(self, username: str) -> Account | None:
+        return await self._one(BY_USERNAME, username)
+
+    async def by_token(self, hash: str) -> Account | None:
+        return await self._one(BY_TOKEN, hash)
+
+    async def count(self) -> int:
+        return int((await self._database.fetch(COUNT))[0][0])
+
+    async def add_token(self, token: Token) -> None:
+        with conflict(f"The token {token.name} exists already, or its account does not."):
+            await self._database.execute(INSERT_TOKEN, *token_row(token))
+
+    async def tokens(self, account_id: str) -> list[Token]:
+        return [token_of(row) for row in await self._database.fetch(TOKENS, account_id)]
+
+    async def disable_token(self, account_id: str, name: str, at: float) -> bool:
+        return await self._database.execute(DISABLE_TOKEN, at, account_id, name) > 0
+
+    async def _one(self, sql: str, key: str) -> Account | None:
+        row = await self._database.first(sql, key)
+        return account_of(row) if row else None

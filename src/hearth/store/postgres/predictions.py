@@ -1,0 +1,193 @@
+"""Predictions and their events. A create and a record without webhooks are one round trip each."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+from typing import Any
+
+from hearth.domain.events import Event, Kind, decode, encode
+from hearth.domain.prediction import Prediction, PredictionKind
+from hearth.domain.webhook import Delivery
+from hearth.store.base import Change, Cursor, Lease, Page
+from hearth.store.paging import page
+from hearth.store.postgres.database import Database, clean, conflict, insert, walk
+from hearth.store.rows import (
+    DELIVERY,
+    PREDICTION,
+    delivery_row,
+    prediction_of,
+    prediction_row,
+    select,
+    to_json,
+)
+
+_N = len(PREDICTION)
+CREATE = f"""
+WITH created AS (
+    {insert("predictions", PREDICTION)} RETURNING id, version, created_at, model, completed_at
+), queued AS (
+    INSERT INTO queue (prediction_id, version, created_at, owner, until, secrets)
+    SELECT id, version, created_at, ${_N + 1}, ${_N + 2}, ${_N + 3} FROM created WHERE completed_at IS NULL
+), appended AS (
+    INSERT INTO events (prediction_id, seq, count, items)
+    SELECT id, ${_N + 4}, ${_N + 5}, ${_N + 6} FROM created WHERE ${_N + 5}::bigint > 0
+)
+INSERT INTO model_runs (model, shard, count) SELECT model, pg_backend_pid() % 16, 1 FROM created
+ON CONFLICT (model, shard) DO UPDATE SET count = model_runs.count + 1
+"""
+
+# The queue's row is taken first, its owner checked under the lock: a claim by somebody else comes before or after.
+_GUARD = "prediction_id = $1 AND ($2::text IS NULL OR owner = $2)"
+_HOLD = f"SELECT prediction_id FROM queue WHERE {_GUARD} FOR UPDATE"
+_MARK = f"UPDATE queue SET delivered = true WHERE {_GUARD} RETURNING prediction_id"
+_END = f"DELETE FROM queue WHERE {_GUARD} RETURNING prediction_id"
+# A cancel request is never forgotten, though the change was made from a row read before it.
+_RECORD = """
+WITH held AS (
+    {hold}
+), changed AS (
+    UPDATE predictions p
+    SET phase = $6, reason = $7, error = $8, metrics = $9, started_at = $10, completed_at = $11, deadline = $12,
+        attempt = $13, events = $14, cancel_requested_at = coalesce(p.cancel_requested_at, $15){output}
+    FROM held WHERE p.id = held.prediction_id AND p.completed_at IS NULL
+    RETURNING p.id
+), appended AS (
+    INSERT INTO events (prediction_id, seq, count, items)
+    SELECT id, $3, $4, $5 FROM changed WHERE $4::bigint > 0
+)
+SELECT count(*) FROM changed
+"""
+RECORD = _RECORD.format(hold=_HOLD, output="")
+RECORD_DELIVERED = _RECORD.format(hold=_MARK, output="")
+RECORD_END = _RECORD.format(hold=_END, output=", output = $16, logs = $17")
+INSERT_DELIVERY = insert("deliveries", DELIVERY)
+
+SELECT = f"SELECT {select(PREDICTION, 'p')} FROM predictions p"
+GET = f"{SELECT} WHERE p.id = $1"
+# Starts with the segment that holds `after`, if there is one.
+EVENTS = """
+SELECT items FROM events
+WHERE prediction_id = $1
+  AND seq >= coalesce((SELECT max(seq) FROM events WHERE prediction_id = $1 AND seq <= $2), 0)
+ORDER BY seq
+"""
+REQUEST_CANCEL = """
+WITH marked AS (
+    UPDATE queue SET cancel_requested = true WHERE prediction_id = $1 AND NOT cancel_requested RETURNING prediction_id
+)
+UPDATE predictions p SET cancel_requested_at = $2 FROM marked WHERE p.id = marked.prediction_id
+"""
+# What a webhook still has to tell must not be taken from it: such a prediction waits for a later sweep.
+SCRUB = """
+WITH ended AS (
+    SELECT id FROM predictions p
+    WHERE completed_at < $1 AND NOT data_removed
+      AND NOT EXISTS (SELECT 1 FROM deliveries WHERE prediction_id = p.id AND state = 'pending')
+    ORDER BY completed_at LIMIT $2
+    FOR UPDATE SKIP LOCKED
+), forgotten AS (
+    DELETE FROM events USING ended WHERE events.prediction_id = ended.id
+), unsent AS (
+    DELETE FROM deliveries USING ended WHERE deliveries.prediction_id = ended.id
+)
+UPDATE predictions p SET input = '{}', output = NULL, logs = '', data_removed = true
+FROM ended WHERE p.id = ended.id
+RETURNING p.id
+"""
+
+
+class PostgresPredictions:
+    ordered = False
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def create(
+        self,
+        prediction: Prediction,
+        events: Sequence[Event],
+        *,
+        lease: Lease | None = None,
+        secrets: bytes | None = None,
+        deliveries: Sequence[Delivery] = (),
+    ) -> Awaitable[None]:
+        args = [*prediction_row(prediction), *(lease or (None, None)), secrets, *_segment(events)]
+        return self._database.start(self._create(prediction.id, args, deliveries))
+
+    async def _create(self, id: str, args: list[Any], deliveries: Sequence[Delivery]) -> None:
+        with conflict(f"There is a prediction {id}, or one of its webhook deliveries, already."):
+            if not deliveries:
+                await self._database.execute(CREATE, *args)
+                return
+            async with self._database.transaction() as connection:
+                await connection.execute(CREATE, *clean(args))
+                await connection.executemany(INSERT_DELIVERY, _rows(deliveries))
+
+    def record(self, change: Change) -> Awaitable[bool]:
+        p, terminal = change.prediction, change.prediction.phase.terminal
+        args = [
+            p.id, change.owner, *_segment(change.events), p.phase.value, p.reason, p.error, to_json(p.metrics),
+            p.started_at, p.completed_at, p.deadline, p.attempt, p.events, p.cancel_requested_at,
+        ]  # fmt: skip
+        sql = RECORD
+        if terminal:
+            args += (None if p.output is None else to_json(p.output), p.logs)
+            sql = RECORD_END
+        elif any(event.kind is Kind.OUTPUT for event in change.events):
+            sql = RECORD_DELIVERED
+        return self._database.start(self._record(p.id, sql, args, change.deliveries))
+
+    async def _record(self, id: str, sql: str, args: list[Any], deliveries: Sequence[Delivery]) -> bool:
+        with conflict(f"An event or a webhook delivery of prediction {id} is stored already."):
+            if not deliveries:
+                return await self._database.first(sql, *args) == (1,)
+            async with self._database.transaction() as connection:
+                if not await connection.fetchval(sql, *clean(args)):
+                    return False
+                await connection.executemany(INSERT_DELIVERY, _rows(deliveries))
+                return True
+
+    async def get(self, id: str) -> Prediction | None:
+        row = await self._database.first(GET, id)
+        return prediction_of(row) if row else None
+
+    async def events(self, id: str, after: int = -1) -> list[Event]:
+        rows = await self._database.fetch(EVENTS, id, after)
+        return [event for (items,) in rows for event in decode(items) if event.seq > after]
+
+    async def page(
+        self,
+        account_id: str,
+        kind: PredictionKind,
+        *,
+        limit: int = 100,
+        cursor: Cursor | None = None,
+        created_after: float | None = None,
+        created_before: float | None = None,
+        source: str | None = None,
+    ) -> Page[Prediction]:
+        bounds: tuple[tuple[str, Any], ...] = (
+            ("p.created_at >= {}", created_after),
+            ("p.created_at < {}", created_before),
+            # Says again what the partial index says, else the planner does not take it.
+            ("p.source = {}" if source == "api" else "p.source = {} AND p.source <> 'api'", source),
+        )
+        where: list[tuple[str, Any]] = [("p.account_id = {}", account_id), ("p.kind = {}", kind.value)]
+        where += [bound for bound in bounds if bound[1] is not None]
+        rows = await walk(self._database, SELECT, "p", where, limit, cursor)
+        return page([prediction_of(row) for row in rows], limit, cursor, lambda p: (p.created_at, p.id))
+
+    async def request_cancel(self, id: str, at: float) -> bool:
+        return await self._database.execute(REQUEST_CANCEL, id, at) > 0
+
+    async def scrub(self, before: float, limit: int) -> list[str]:
+        return [id for (id,) in await self._database.fetch(SCRUB, before, limit)]
+
+
+def _segment(events: Sequence[Event]) -> tuple[int, int, str]:
+    """First seq, count and items; a count of 0 is not stored."""
+    return (events[0].seq, len(events), encode(list(events)).decode()) if events else (0, 0, "[]")
+
+
+def _rows(deliveries: Sequence[Delivery]) -> list[list[Any]]:
+    return [clean(delivery_row(delivery)) for delivery in deliveries]

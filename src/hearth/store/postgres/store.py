@@ -1,0 +1,40 @@
+"""The store on PostgreSQL: any number of servers on one database."""
+
+from __future__ import annotations
+
+from hearth.store.postgres.accounts import PostgresAccounts
+from hearth.store.postgres.builds import PostgresBuilds
+from hearth.store.postgres.database import Database
+from hearth.store.postgres.files import PostgresFiles
+from hearth.store.postgres.models import PostgresModels, PostgresVersions
+from hearth.store.postgres.outbox import PostgresOutbox
+from hearth.store.postgres.predictions import PostgresPredictions
+from hearth.store.postgres.queue import PostgresQueue
+
+PING = """
+INSERT INTO pings VALUES (1, extract(epoch FROM now())) ON CONFLICT (id) DO UPDATE SET at = excluded.at
+"""
+
+
+class PostgresStore:
+    def __init__(self, url: str) -> None:
+        """`url`: `postgresql://user:password@host:port/database`."""
+        database = self._database = Database(url)
+        self.predictions = PostgresPredictions(database)
+        self.queue = PostgresQueue(database)
+        self.accounts = PostgresAccounts(database)
+        self.models = PostgresModels(database)
+        self.versions = PostgresVersions(database)
+        self.builds = PostgresBuilds(database)
+        self.files = PostgresFiles(database)
+        self.outbox = PostgresOutbox(database)
+
+    async def open(self) -> None:
+        """Raises Unavailable if the server cannot be reached, Conflict if a newer Hearth wrote the database."""
+        await self._database.open()
+
+    async def close(self) -> None:
+        await self._database.close()
+
+    async def ping(self) -> None:
+        await self._database.execute(PING)
