@@ -91,7 +91,7 @@ class Accounts:
         return self._sealer.open(caller.webhook_secret).decode()
 
     async def _add(self, username: str, *, admin: bool) -> Account:
-        if not ids.NAME.match(username) or len(username) > MAX_NAME:
+        if not ids.NAME.fullmatch(username) or len(username) > MAX_NAME:
             detail = "username: use lower-case letters and digits, with single - . _ between them"
             raise InvalidRequest(errors=(Pointer("/username", detail),))
         account = Account(

@@ -128,7 +128,7 @@ class Files:
         return self._blobs.stream(file.key, start, end)
 
     async def _find(self, id: str) -> File:
-        file = await self._store.files.get(id) if ids.PREDICTION_ID.match(id) else None
+        file = await self._store.files.get(id) if ids.PREDICTION_ID.fullmatch(id) else None
         if file is None or (file.expires_at is not None and file.expires_at <= self._clock.now()):
             raise NotFound("File not found")
         return file

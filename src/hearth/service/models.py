@@ -128,7 +128,7 @@ class Models:
         if id == LATEST:
             found = await self.latest(model)
         else:
-            found = await self._versions.version(id) if ids.VERSION_ID.match(id) else None
+            found = await self._versions.version(id) if ids.VERSION_ID.fullmatch(id) else None
         if found is None or found.model_id != model.id:
             raise NotFound
         return found
@@ -142,7 +142,7 @@ class Models:
 
 
 def _check_name(name: str) -> list[Pointer]:
-    if ids.NAME.match(name) and len(name) <= MAX_NAME:
+    if ids.NAME.fullmatch(name) and len(name) <= MAX_NAME:
         return []
     detail = f"name: use lower-case letters and digits, with single - . _ between them, at most {MAX_NAME} characters"
     return [Pointer("/name", detail)]

@@ -197,7 +197,7 @@ class Predictions:
         return created
 
     async def _stored(self, caller: Account, id: str) -> Prediction:
-        prediction = await self._store.predictions.get(id) if ids.PREDICTION_ID.match(id) else None
+        prediction = await self._store.predictions.get(id) if ids.PREDICTION_ID.fullmatch(id) else None
         if prediction is None or prediction.account_id != caller.id:
             raise NotFound
         return prediction

@@ -119,7 +119,7 @@ class Pushes:
 
     async def get(self, caller: Account, build_id: str) -> Build:
         """Raises NotFound for a build that is not the caller's."""
-        build = await self._store.builds.get(build_id) if ids.PREDICTION_ID.match(build_id) else None
+        build = await self._store.builds.get(build_id) if ids.PREDICTION_ID.fullmatch(build_id) else None
         if build is None or build.account_id != caller.id:
             raise NotFound
         return build

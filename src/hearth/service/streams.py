@@ -38,7 +38,7 @@ class Streams:
     def prediction_id(self, token: str) -> str | None:
         """None if this server did not make the token."""
         id = token[:26]
-        if len(token) != TOKEN_LENGTH or not ids.PREDICTION_ID.match(id) or not token.isascii():
+        if len(token) != TOKEN_LENGTH or not ids.PREDICTION_ID.fullmatch(id) or not token.isascii():
             return None
         return id if hmac.compare_digest(self.token(id), token) else None
 

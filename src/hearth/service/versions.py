@@ -40,7 +40,7 @@ class Reference(NamedTuple):
 
 def parse_reference(text: str) -> Reference:
     """Raises InvalidVersion for what is no reference at all."""
-    if text == LATEST or ids.VERSION_ID.match(text):
+    if text == LATEST or ids.VERSION_ID.fullmatch(text):
         return Reference(None, None, text)
     found = _NAMED.fullmatch(text)
     if found is None:
@@ -135,7 +135,7 @@ class Resolver:
             raise InvalidVersion(
                 f"The model {model.full_name} has no version yet.", hint=f"Make one: hearth push DIR {model.full_name}"
             )
-        known = await self._version(id) if ids.VERSION_ID.match(id) else None
+        known = await self._version(id) if ids.VERSION_ID.fullmatch(id) else None
         if known is None or known[0].model_id != model.id:
             raise InvalidVersion
         return Resolved(model, *known)

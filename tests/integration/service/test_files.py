@@ -124,7 +124,7 @@ async def test_signatures_are_the_documented_ones(hearth: Any) -> None:
     hearth.files.check_signature("ann", "abc", 4102444800, good)
     for owner, id, expiry, signature in (
         ("bob", "abc", 4102444800, good),
-        ("ann", "abd", 4102444800, good),
+        ("ann", "other", 4102444800, good),
         ("ann", "abc", 4102444801, good),
         ("ann", "abc", 4102444800, "\udcffnonsense"),
     ):

@@ -33,6 +33,7 @@ async def test_a_taken_name_is_a_conflict(hearth: Any, ann: Account) -> None:
         ({"name": "a/b"}, "/name"),
         ({"name": "latest:1"}, "/name"),
         ({"name": ""}, "/name"),
+        ({"name": "m\n"}, "/name"),
         ({"name": "a" * 201}, "/name"),
         ({"visibility": "hidden"}, "/visibility"),
         ({"hardware": " "}, "/hardware"),

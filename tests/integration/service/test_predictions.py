@@ -134,6 +134,20 @@ async def test_what_could_not_be_stored_is_withdrawn(
     assert engine.works[-1] == Withdrawn(prediction_id="0" * 26)
 
 
+async def test_an_unordered_store_is_waited_for_before_the_engine_hears(
+    hearth: Any, engine: Any, ann: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await hearth.version(ann, "echo")
+    monkeypatch.setattr(hearth.store.predictions, "ordered", False)
+    monkeypatch.setattr("hearth.service.predictions.ids.sortable", lambda: "0" * 26)
+    made = await hearth.predictions.create(ann, version="ann/echo", input={"prompt": "hi"}, origin=ORIGIN)
+    assert [work.prediction for work in engine.new] == [made]
+    with pytest.raises(Conflict):
+        await hearth.predictions.create(ann, version="ann/echo", input={"prompt": "hi"}, origin=ORIGIN, hold=5)
+    assert len(engine.works) == 1
+    assert hearth.bus._listeners == {}
+
+
 async def test_options_are_recorded(hearth: Any, ann: Account) -> None:
     await hearth.version(ann, "echo")
     made = await hearth.predictions.create(

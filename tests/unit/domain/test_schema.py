@@ -356,16 +356,15 @@ def test_whatever_passes_is_valid_by_the_schema_and_by_json(input: dict[str, Any
     assert set(checked) <= set(given_input)
 
 
-@given(st.sampled_from([f.name for f in SCHEMA.fields]), values)
-def test_what_the_schema_accepts_passes(name: str, value: Any) -> None:
-    """Nothing that is valid already is refused, but for files, which have a stricter rule, and non-finite numbers."""
+def ordinary(value: Any) -> bool:
+    """Whether each number in it is finite and has one exact form as an integer or a double."""
+    if isinstance(value, list | dict):
+        return all(map(ordinary, value.values() if isinstance(value, dict) else value))
+    return not isinstance(value, int | float) or abs(value) < 2**53
+
+
+@given(st.sampled_from([f.name for f in SCHEMA.fields if not f.file]), values.filter(ordinary))
+def test_what_is_valid_already_passes(name: str, value: Any) -> None:
     input = {"s": "a", name: value}
-    if list(VALIDATOR.iter_errors(input)) or name == "f":
-        return
-    try:
-        msgspec.json.encode(input)
-        finite = "null" not in msgspec.json.encode(value).decode()
-    except (OverflowError, msgspec.MsgspecError):
-        finite = False
-    if finite:
+    if value is not None and not list(VALIDATOR.iter_errors(input)):
         assert SCHEMA.check(input).keys() == input.keys()
