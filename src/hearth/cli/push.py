@@ -56,7 +56,11 @@ def push(
             err.print("Every file is on the server already.")
         ended = _follow(client, started["id"], quiet=json)
         if ended["status"] != "succeeded":
-            raise Failure(f"The build failed: {ended['error']}", ended.get("hint"))
+            # The log told why already, unless it was not shown.
+            raise Failure(
+                f"The build failed: {ended['error']}" if json else "The build failed.",
+                ended.get("hint") if json else None,
+            )
         if json:
             show_json(ended)
             return

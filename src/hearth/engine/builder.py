@@ -60,8 +60,8 @@ class _Log:
         self._news = asyncio.Event()
         self._closed = False
 
-    def write(self, text: str) -> None:
-        self._pieces.append(text)
+    def write(self, line: str) -> None:
+        self._pieces.append(line if line.endswith("\n") else f"{line}\n")
         self._news.set()
 
     async def flush(self) -> None:
@@ -140,7 +140,7 @@ class Builds:
         told = await self._store.builds.log(build.id)
         lines = _Log(build.id, len(told), self._store, self._bus, self._clock)
         if build.state is BuildState.RUNNING:
-            lines.write("The server restarted; the build starts again.\n")
+            lines.write("The server restarted; the build starts again.")
         else:
             await self._store.builds.move(build.id, BuildState.RUNNING, at=self._clock.now())
         log.info("build %s of %s starts", build.id, build.model, extra={"action": "build_starts", "build": build.id})
@@ -159,7 +159,7 @@ class Builds:
             lines.close()
             await asyncio.wait([writer])
         if error is not None:
-            lines.write(f"{error}\n" if hint is None else f"{error}\n{hint}\n")
+            lines.write(error if hint is None else f"{error}\n{hint}")
         await self._end(build, lines, version, error, hint)
 
     async def _make(self, build: Build, lines: _Log) -> str:
