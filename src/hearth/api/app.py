@@ -20,7 +20,7 @@ import msgspec
 from hearth.api import errors, wire
 from hearth.api.auth import authenticate
 from hearth.api.body import decode
-from hearth.api.http import JSON, Disconnected, Headers, Receive, Reply, Request, Scope, Send, Stream
+from hearth.api.http import Disconnected, Headers, Receive, Reply, Request, Scope, Send, Stream
 from hearth.api.matcher import Matcher
 from hearth.api.route import Auth, Content, Route
 from hearth.api.routes import ROUTES
@@ -31,10 +31,7 @@ log = logging.getLogger("hearth.api")
 
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-_CORS: Headers = [
-    (b"access-control-allow-origin", b"*"),
-    (b"access-control-expose-headers", b"location, preference-applied, retry-after, x-request-id"),
-]
+_CORS = (b"access-control-allow-origin", b"*")
 _PREFLIGHT: Headers = [
     (b"access-control-allow-methods", b"GET, HEAD, POST, PUT, PATCH, DELETE, QUERY, OPTIONS"),
     (b"access-control-allow-headers", b"authorization, content-type, prefer, cancel-after, last-event-id, range"),
@@ -130,7 +127,7 @@ class Api:
 
     async def _stream(self, send: Send, answer: Stream, request: Request) -> None:
         """Send the chunks until they end or the caller is gone."""
-        headers = [(b"content-type", answer.content_type), (b"x-request-id", request.id.encode()), *_CORS]
+        headers = [(b"content-type", answer.content_type), (b"x-request-id", request.id.encode()), _CORS]
         await send({"type": "http.response.start", "status": answer.status, "headers": headers + answer.headers})
         metrics, task = self._services.metrics, asyncio.current_task()
         assert task is not None
@@ -181,7 +178,7 @@ async def _send(send: Send, reply: Reply, request_id: str, extra: Headers) -> No
         (b"content-type", reply.content_type),
         (b"content-length", str(len(reply.body)).encode()),
         (b"x-request-id", request_id.encode()),
-        *_CORS,
+        _CORS,
         *reply.headers,
         *extra,
     ]
@@ -206,4 +203,4 @@ def create_app(services: Services, *, options: Options, fallback: ASGIApp | None
     return Api(services, options, fallback)
 
 
-__all__ = ["JSON", "Api", "Options", "Services", "create_app"]
+__all__ = ["Api", "Options", "Services", "create_app"]

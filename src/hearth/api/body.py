@@ -7,7 +7,7 @@ Two dialects: what creates predictions answers 422 with `invalid_fields`, everyt
 from __future__ import annotations
 
 import re
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import re
 from typing import Any, Literal
 
 import msgspec
@@ -16,6 +17,8 @@ from hearth.api.wire import DeliveryBody, EventBody, PageBody, PredictionBody, R
 from hearth.domain.file import File, parse_reference
 from hearth.domain.prediction import Phase, Prediction
 from hearth.errors import InvalidField, InvalidInput, InvalidRequest, NotFound, Pointer
+
+_MIME = re.compile(r"^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+$")
 
 EventName = Literal["start", "output", "logs", "completed"]
 
@@ -107,7 +110,9 @@ async def _with_data_uris(request: Request, prediction: Prediction) -> Predictio
 async def _data_uri(request: Request, file: File) -> str:
     data = b"".join([chunk async for chunk in request.services.files.content(file, 0, file.size)])
     encoded = base64.b64encode(data) if len(data) < 1 << 20 else await asyncio.to_thread(base64.b64encode, data)
-    return f"data:{file.content_type.split(';')[0].strip()};base64,{encoded.decode()}"
+    kind = file.content_type.partition(";")[0].strip()
+    kind = kind if _MIME.match(kind) else "application/octet-stream"
+    return f"data:{kind};base64,{encoded.decode()}"
 
 
 def _collect(value: Any, found: list[tuple[str, str]]) -> None:
@@ -162,6 +167,8 @@ async def timeline(request: Request) -> Results[EventBody] | Stream:
     """With `?follow=true` the events come as they happen, as server-sent events named by kind."""
     if request.query.get("follow") in ("true", "1"):
         prediction = await request.services.predictions.get(request.account, request.params["id"])
+        if prediction.data_removed:
+            raise NotFound("This prediction's data has been removed.")
         return stream.answer(stream.follow(request, prediction))
     found = await request.services.predictions.timeline(request.account, request.params["id"])
     return Results([wire.event(e) for e in found])

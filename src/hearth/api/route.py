@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 
 from hearth import errors
-from hearth.api.http import Request
 
 
 class Auth(StrEnum):
@@ -74,6 +73,3 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     """Wrong bodies are answered 422 with `invalid_fields` instead of 400 with `errors`."""
     ours: bool = False
     """Not in Replicate's document."""
-
-
-Handler = Callable[[Request], Awaitable[Any]]

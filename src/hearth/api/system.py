@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+
 import msgspec
 
-from hearth import errors
 from hearth.api import wire
 from hearth.api.http import Reply, Request
 from hearth.api.route import Auth, Content, Route
 from hearth.api.wire import InstanceBody, Results
+from hearth.errors import Unavailable
+
+log = logging.getLogger("hearth.api")
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -20,7 +24,11 @@ async def healthz(request: Request) -> Health:
 
 
 async def readyz(request: Request) -> Health:
-    await request.services.ready()
+    try:
+        await request.services.ready()
+    except Exception:  # the boundary: every driver has its own errors, and any of them means "not now"
+        log.exception("The server is not ready.")
+        raise Unavailable("The server cannot do its work now; its log says why.") from None
     return Health("ready")
 
 
@@ -51,7 +59,7 @@ ROUTES = (
         handler=readyz,
         reply=Health,
         auth=Auth.NONE,
-        errors=(errors.Unavailable,),
+        errors=(Unavailable,),
         ours=True,
     ),
     Route(

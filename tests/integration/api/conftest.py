@@ -52,7 +52,7 @@ class Run:
         self._engine = engine
         self.prediction = prediction
         self.canceled = asyncio.Event()
-        self.events: list[Event] = [Event(0, Kind.QUEUED, prediction.created_at, {})]
+        self.events: Sequence[Event] = [Event(0, Kind.QUEUED, prediction.created_at, {})]
         for step in (Step.ASSIGN, Step.START):
             self.prediction = transition(self.prediction, step, prediction.created_at + 0.1)
         engine.bus.open(prediction.id, self)
@@ -62,7 +62,7 @@ class Run:
 
     def emit(self, *items: Any, kind: Kind = Kind.OUTPUT) -> None:
         new = [Event(len(self.events) + n, kind, 1.0, item) for n, item in enumerate(items)]
-        self.events.extend(new)
+        self.events = [*self.events, *new]
         if kind is Kind.OUTPUT:
             output = [*(self.prediction.output or []), *items]
             self.prediction = msgspec.structs.replace(self.prediction, output=output)
@@ -70,7 +70,7 @@ class Run:
 
     async def end(self, step: Step = Step.SUCCEED, *, error: str | None = None, **fields: Any) -> None:
         last = Event(len(self.events), KINDS[step], 2.0, {"error": error} if error else {})
-        self.events.append(last)
+        self.events = [*self.events, last]
         ended = transition(self.prediction, step, self.prediction.created_at + 1)
         ended = msgspec.structs.replace(ended, events=len(self.events), error=error, **fields)
         self.prediction = ended

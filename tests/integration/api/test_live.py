@@ -243,7 +243,7 @@ async def test_over_http_the_official_client_gets_file_objects(
 
     engine.script = draw
     await live.model(ada, "paint", FILE)
-    output = await official.async_run("ada/paint", {"text": "x"})
+    output: Any = await official.async_run("ada/paint", {"text": "x"})
     assert await output.aread() == b"png bytes"
     prediction = (await client.get("/v1/predictions")).json()["results"][0]
     assert prediction["output"] == f"{live.url}/v1/files/{file.id}/out%200.png"

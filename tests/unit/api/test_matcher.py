@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import logging
 from typing import Any
 
+import msgspec
 import pytest
 
 from hearth.api.matcher import Match, Matcher
+from hearth.api.route import Content
 from hearth.api.routes import ROUTES
 from hearth.api.services import Options, Services
+from hearth.errors import Unavailable
 
 ID = "0fqzzq8p2srgm0cjb2zaj681jr"
 
@@ -124,8 +128,27 @@ async def test_health_and_metrics(client: Any, world: Any) -> None:
     await client.get(f"/v1/predictions/{ID}")
     text = (await client.get("/metrics")).text
     assert 'hearth_http_requests_total{operation="predictions.get",status="200"} 1.0' in text
-    from hearth.errors import Unavailable
 
-    world.fail = Unavailable()
+
+@pytest.mark.parametrize("error", [Unavailable(), OSError("disk full")])
+async def test_a_server_that_cannot_write_is_not_ready(client: Any, world: Any, error: Exception) -> None:
+    world.fail = error
     response = await client.get("/readyz")
     assert (response.status_code, response.headers["retry-after"]) == (503, "1")
+    assert (await client.get("/healthz")).status_code == 200
+
+
+def test_every_record_of_the_table_can_be_described() -> None:
+    """What the OpenAPI document will be made of."""
+    types = [t for route in ROUTES for t in (route.body, route.reply) if t is not None and not isinstance(t, Content)]
+    _, components = msgspec.json.schema_components(types)
+    assert components["PredictionBody"]["required"][:4] == ["id", "model", "version", "input"]
+    assert components["Create"]["required"] == ["input"]
+
+
+async def test_requests_are_logged_at_debug(client: Any, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG, "hearth.api"):
+        response = await client.get("/v1/account")
+    record = next(r for r in caplog.records if r.name == "hearth.api")
+    assert record.getMessage().startswith("GET /v1/account 200 in ")
+    assert record.__dict__["request"] == response.headers["x-request-id"]

@@ -158,7 +158,8 @@ async def test_unknown_tokens_and_removed_data_are_404(client: Any, world: Any) 
         assert response.status_code == 404
         assert response.headers["content-type"] == "application/problem+json"
     world.prediction_record = msgspec.structs.replace(world.prediction_record, data_removed=True)
-    assert (await client.get(f"/v1/streams/{TOKEN}")).status_code == 404
+    for path in (f"/v1/streams/{TOKEN}", f"/v1/predictions/{ID}/events?follow=true"):
+        assert (await client.get(path)).status_code == 404
 
 
 async def test_following_the_timeline(client: Any, world: Any) -> None:
