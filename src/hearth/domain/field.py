@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import msgspec
+import regex  # type: ignore[import-untyped]  # its stubs are a package of their own
 
 from hearth.domain.file import parse_reference
 
@@ -32,6 +33,8 @@ _INTEGER = re.compile(r"\s*[+-]?[0-9]{1,20}\s*")
 _NUMBER = re.compile(r"\s*[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?\s*")
 _URL = re.compile(r"https?://[^\s/?#]", re.IGNORECASE)
 _DATA = re.compile(r"data:[^,]{0,500},", re.IGNORECASE)
+_PATTERN_TIME = 0.05
+"""Seconds of matching; a value that takes longer does not match."""
 _REF_DEPTH = 20
 """References deeper than this are taken for a cycle, and anything passes."""
 
@@ -224,7 +227,7 @@ def _string(field: Field, coerce: bool) -> Check:
         if longest is not None and len(value) > longest:
             text = f"String length must be less than or equal to {longest}"
             raise Refused(Problem("string_lte", "", text))
-        if pattern is not None and not pattern.search(value):
+        if pattern is not None and not _found(pattern, value):
             raise Refused(Problem("pattern", "", f"Does not match pattern '{field.pattern}'"))
         return value
 
@@ -244,16 +247,23 @@ def _text(value: Any) -> str:
             raise _wrong("string", value)
 
 
-def _pattern(text: str | None) -> re.Pattern[str] | None:
-    """Python's dialect, or JavaScript's named groups. What neither reads is left to the model's own check."""
+def _pattern(text: str | None) -> regex.Pattern[str] | None:
+    """`regex` reads what Python and JavaScript write and, unlike `re`, gives up in time: a pattern is the model
+    author's and the value is the caller's, and together they could hold the whole server. What it does not
+    read is left to the model's own check."""
     if not text:
         return None
-    for dialect in (text, re.sub(r"\(\?<(?![=!])", "(?P<", text)):
-        try:
-            return re.compile(dialect)
-        except re.error:
-            continue
-    return None
+    try:
+        return regex.compile(text)
+    except regex.error:
+        return None
+
+
+def _found(pattern: regex.Pattern[str], value: str) -> bool:
+    try:
+        return pattern.search(value, timeout=_PATTERN_TIME) is not None
+    except TimeoutError:
+        return False
 
 
 def _number(field: Field, coerce: bool, *, whole: bool) -> Check:

@@ -163,8 +163,21 @@ def test_a_pattern_is_searched_and_not_anchored() -> None:
     assert schema({"x": {"type": "string", "pattern": "b"}}).check({"x": "abc"}) == {"x": "abc"}
 
 
-def test_a_pattern_that_no_dialect_reads_is_left_to_the_model() -> None:
-    assert schema({"x": {"type": "string", "pattern": "\\p{L}"}}).check({"x": "1"}) == {"x": "1"}
+def test_patterns_of_python_and_javascript_are_read() -> None:
+    for pattern in ("^(?P<x>b)$", "^(?<x>b)$", r"^\p{L}$", r"^\u0062$"):
+        found = schema({"x": {"type": "string", "pattern": pattern}})
+        assert found.check({"x": "b"}) == {"x": "b"}
+        assert refused(found, {"x": "1"})[0].type == "pattern"
+
+
+def test_a_pattern_that_cannot_be_read_is_left_to_the_model() -> None:
+    assert schema({"x": {"type": "string", "pattern": "("}}).check({"x": "1"}) == {"x": "1"}
+
+
+def test_a_pattern_that_would_take_for_ever_is_no_match() -> None:
+    found = schema({"x": {"type": "string", "pattern": "^(a|aa)+$"}})
+    assert found.check({"x": "aaa"}) == {"x": "aaa"}
+    assert refused(found, {"x": "a" * 60 + "b"})[0].type == "pattern"
 
 
 def test_a_list_names_the_wrong_item() -> None:
