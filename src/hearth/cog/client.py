@@ -225,6 +225,8 @@ class _Run:
             if metric.name == CHUNK_METRIC:
                 self._chunks = metric.value["i"] + 1
                 self._on_event(Output(metric.value["v"], metric.value["i"]))
+            elif metric.mode == "increment":
+                self._on_event(Metric(metric.name, metric.value, "incr"))
             else:
                 self._on_event(metric)
         elif name == b"start":

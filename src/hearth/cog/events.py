@@ -22,7 +22,8 @@ class Log(msgspec.Struct, frozen=True):
 class Metric(msgspec.Struct, frozen=True):
     name: str
     value: Any
-    mode: Literal["replace", "incr", "append"] = "replace"
+    mode: Literal["replace", "incr", "increment", "append"] = "replace"
+    """coglet says `increment` where the SDK's argument is `incr`; the client hands on `incr`."""
 
 
 class Output(msgspec.Struct, frozen=True):
