@@ -11,7 +11,29 @@ from hearth.store.base import Cursor, Page
 T = TypeVar("T")
 
 
-def page(found: list[T], limit: int, cursor: Cursor | None, position: Callable[[T], tuple[float, str]]) -> Page[T]:
+Position = tuple[float, str]
+
+
+def span(
+    cursor: Cursor | None, after: float | None = None, before: float | None = None
+) -> tuple[Position | None, Position | None]:
+    """The two positions that a page's rows lie strictly between: the cursor's and the caller's bounds in one.
+
+    One pair, because an index walk starts at one position, however many conditions there are. `after` is
+    inclusive, `before` exclusive: no id sorts before the empty one.
+    """
+    low = None if after is None else (after, "")
+    high = None if before is None else (before, "")
+    if cursor is not None:
+        at = (cursor.at, cursor.id)
+        if cursor.reverse:
+            low = at if low is None else max(low, at)
+        else:
+            high = at if high is None else min(high, at)
+    return low, high
+
+
+def page(found: list[T], limit: int, cursor: Cursor | None, position: Callable[[T], Position]) -> Page[T]:
     """`found`: up to `limit + 1` rows in walking order. `position`: the `(time, id)` that the list is sorted by."""
     items, more = found[:limit], len(found) > limit
     if cursor is None:

@@ -24,8 +24,6 @@ _source = msgspec.json.Decoder(tuple[SourceFile, ...])
 _strings = msgspec.json.Decoder(tuple[str, ...])
 _decode = msgspec.json.decode
 
-TERMINAL = ("succeeded", "failed", "canceled", "aborted")
-
 ACCOUNT = ("id", "username", "created_at", "type", "name", "admin", "github_url", "avatar_url", "webhook_secret")
 TOKEN = ("hash", "account_id", "name", "created_at", "hint", "disabled_at")
 MODEL = (

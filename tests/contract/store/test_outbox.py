@@ -39,11 +39,12 @@ async def test_only_what_is_due_is_claimed_and_by_one_courier(store: Store, make
     assert await store.outbox.next_due() == 9.0
     # Nobody recorded an outcome: it comes again.
     again = await store.outbox.claim(60.0, 99.0, 10)
-    assert [d.id for d in again] == [later.id, *sorted([early.id, late.id], key=[d.id for d in again].index)]
+    assert again[0].id == later.id
+    assert {d.id for d in again[1:]} == {early.id, late.id}
 
 
 async def test_an_attempt_moves_the_delivery(store: Store, make):
-    prediction, (delivery,) = await with_deliveries(store, make, {"due_at": 1.0})
+    prediction, _ = await with_deliveries(store, make, {"due_at": 1.0})
     (claimed,) = await store.outbox.claim(1.0, 60.0, 10)
     refused = msgspec.structs.replace(claimed, attempts=1, due_at=30.0)
     first = make.attempt(refused, 1, status=500)

@@ -15,6 +15,7 @@ import asyncpg
 from hearth.errors import Conflict, Unavailable
 from hearth.store.base import Cursor
 from hearth.store.migrations import load, missing
+from hearth.store.paging import span
 
 T = TypeVar("T")
 
@@ -178,6 +179,8 @@ async def walk(
     where: Sequence[tuple[str, Any]],
     limit: int,
     cursor: Cursor | None,
+    after: float | None = None,
+    before: float | None = None,
 ) -> list[Any]:
     """Up to `limit + 1` rows beyond the cursor, in walking order.
 
@@ -190,10 +193,10 @@ async def walk(
         return f"${len(args)}"
 
     conditions = [condition.format(place(value)) if "{}" in condition else condition for condition, value in where]
+    for position, beyond in zip(span(cursor, after, before), "><", strict=True):
+        if position is not None:
+            conditions.append(f"({alias}.created_at, {alias}.id) {beyond} ({place(position[0])}, {place(position[1])})")
     direction = "ASC" if cursor is not None and cursor.reverse else "DESC"
-    if cursor is not None:
-        beyond = ">" if cursor.reverse else "<"
-        conditions.append(f"({alias}.created_at, {alias}.id) {beyond} ({place(cursor.at)}, {place(cursor.id)})")
     order = f"{alias}.created_at {direction}, {alias}.id {direction}"
     sql = f"{select} WHERE {' AND '.join(conditions)} ORDER BY {order} LIMIT {place(limit + 1)}"
     return await database.fetch(sql, *args)

@@ -166,15 +166,11 @@ class PostgresPredictions:
         created_before: float | None = None,
         source: str | None = None,
     ) -> Page[Prediction]:
-        bounds: tuple[tuple[str, Any], ...] = (
-            ("p.created_at >= {}", created_after),
-            ("p.created_at < {}", created_before),
-            # Says again what the partial index says, else the planner does not take it.
-            ("p.source = {}" if source == "api" else "p.source = {} AND p.source <> 'api'", source),
-        )
         where: list[tuple[str, Any]] = [("p.account_id = {}", account_id), ("p.kind = {}", kind.value)]
-        where += [bound for bound in bounds if bound[1] is not None]
-        rows = await walk(self._database, SELECT, "p", where, limit, cursor)
+        if source is not None:
+            # Says again what the partial index says, else the planner does not take it.
+            where.append(("p.source = {}" if source == "api" else "p.source = {} AND p.source <> 'api'", source))
+        rows = await walk(self._database, SELECT, "p", where, limit, cursor, created_after, created_before)
         return page([prediction_of(row) for row in rows], limit, cursor, lambda p: (p.created_at, p.id))
 
     async def request_cancel(self, id: str, at: float) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
+from typing import Any
 
 import apsw
 
@@ -149,18 +150,16 @@ class SQLitePredictions:
         created_before: float | None = None,
         source: str | None = None,
     ) -> Page[Prediction]:
-        where = ["p.account_id = ?", "p.kind = ?"]
-        args: list[str | float] = [account_id, kind.value]
-        for condition, value in (
-            ("p.created_at >= ?", created_after),
-            ("p.created_at < ?", created_before),
+        where, args = ["p.account_id = ?", "p.kind = ?"], [account_id, kind.value]
+        if source is not None:
             # Says again what the partial index says, else the planner does not take it.
-            ("p.source = ?" if source == "api" else "p.source = ? AND p.source <> 'api'", source),
-        ):
-            if value is not None:
-                where.append(condition)
-                args.append(value)
-        rows = await self._readers.submit(lambda db: walk(db, SELECT, "p", where, args, limit, cursor))
+            where.append("p.source = ?" if source == "api" else "p.source = ? AND p.source <> 'api'")
+            args.append(source)
+
+        def operation(db: apsw.Connection) -> list[tuple[Any, ...]]:
+            return walk(db, SELECT, "p", where, args, limit, cursor, created_after, created_before)
+
+        rows = await self._readers.submit(operation)
         return page([prediction_of(row) for row in rows], limit, cursor, lambda p: (p.created_at, p.id))
 
     async def request_cancel(self, id: str, at: float) -> bool:

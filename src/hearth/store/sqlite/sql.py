@@ -10,6 +10,7 @@ import apsw
 
 from hearth.errors import Conflict
 from hearth.store.base import Cursor
+from hearth.store.paging import span
 
 _KEYS = (apsw.SQLITE_CONSTRAINT_PRIMARYKEY, apsw.SQLITE_CONSTRAINT_UNIQUE, apsw.SQLITE_CONSTRAINT_FOREIGNKEY)
 
@@ -45,14 +46,16 @@ def walk(
     args: Sequence[Any],
     limit: int,
     cursor: Cursor | None,
+    after: float | None = None,
+    before: float | None = None,
 ) -> list[tuple[Any, ...]]:
     """Up to `limit + 1` rows beyond the cursor, in walking order. `where` are conditions joined by AND."""
     conditions, values = list(where), list(args)
-    direction = "DESC"
-    if cursor is not None:
-        direction = "ASC" if cursor.reverse else "DESC"
-        conditions.append(f"({alias}.created_at, {alias}.id) {'>' if cursor.reverse else '<'} (?, ?)")
-        values += (cursor.at, cursor.id)
+    for position, beyond in zip(span(cursor, after, before), "><", strict=True):
+        if position is not None:
+            conditions.append(f"({alias}.created_at, {alias}.id) {beyond} (?, ?)")
+            values += position
+    direction = "ASC" if cursor is not None and cursor.reverse else "DESC"
     order = f"{alias}.created_at {direction}, {alias}.id {direction}"
     sql = f"{select} WHERE {' AND '.join(conditions)} ORDER BY {order} LIMIT ?"
     return fetch(db, sql, (*values, limit + 1))
