@@ -479,10 +479,12 @@ def _runner(function, converters):
     else:
 
         def run(self, **inputs):
-            with Call(converters) as call:
+            with contextlib.ExitStack() as stack:
+                call = stack.enter_context(Call(converters))
                 result = function(**call.inputs(inputs))
                 if not hasattr(result, "__next__") or isinstance(result, io.IOBase):
                     return call.output(result)
+                stack.pop_all()  # `iterate` ends the call: its open files are read while it runs
             return iterate(call, result)
 
     return run

@@ -30,6 +30,8 @@ class Outputs:
         return value
 
     def _text(self, text: str) -> str:
+        if "\0" in text:
+            raise BadOutput("the output holds a text with a NUL that looks like a file")
         if text.startswith(OUT):
             return str(outgoing(text, self._folder, lambda path: f"{FILE_OUTPUT}{path}"))
         text = text.removeprefix(TEXT)
