@@ -166,7 +166,8 @@ def measure(quick: bool) -> list[Row]:
                     for _ in range(3):
                         b = uvloop.run(load(bare.url, workers, count // 3, bare_noop))
                         h = uvloop.run(load(server.url, workers, count // 3, hearth.held))
-                        assert not b.errors and not h.errors, f"errors: bare {b.errors}, hearth {h.errors}"
+                        failed = b.errors + h.errors
+                        assert not failed, f"errors: bare {b.errors}, hearth {h.errors}"
                         pairs.append((b, h))
                     for label, percent in (("p50", 50), ("p99", 99)):
                         bare_ms = statistics.median(b.percentile(percent) for b, _ in pairs) * 1000
@@ -201,7 +202,7 @@ def _quantile(values: list[float], q: float) -> float:
 
 def _environment(server: LiveServer) -> Path:
     """The interpreter of the environment that the push built."""
-    found = sorted((server.data / "environments").glob("*/bin/python"))
+    found = sorted((server.data / "environments" / "envs").glob("*/bin/python"))
     assert found, "no environment was built"
     return found[0]
 

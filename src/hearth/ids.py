@@ -17,9 +17,9 @@ _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 _ALNUM = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _PAIRS = [a + b for a in _CROCKFORD for b in _CROCKFORD]
 
-PREDICTION_ID = re.compile(r"^[0-9a-z]{26}$")
-VERSION_ID = re.compile(r"^[0-9a-f]{64}$")
-NAME = re.compile(r"^[a-z0-9]+(?:[._-]{1,2}[a-z0-9]+)*$")
+PREDICTION_ID = re.compile(r"^[0-9a-z]{26}\Z")
+VERSION_ID = re.compile(r"^[0-9a-f]{64}\Z")
+NAME = re.compile(r"^[a-z0-9]+(?:[._-]{1,2}[a-z0-9]+)*\Z")
 """Owner, model and deployment names: lower case, digits, and single separators inside."""
 
 

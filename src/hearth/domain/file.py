@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 PREFIX = "hearth-file:"
-_REFERENCE = re.compile(r"^hearth-file:([0-9a-z]{26})/([^/]+)$")
+_REFERENCE = re.compile(r"^hearth-file:([0-9a-z]{26})/([^/]+)\Z")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._+@=,()\- ]+")
 
 
