@@ -320,7 +320,8 @@ class Dispatcher:
         if pool is not None:
             pool.hosts.pop(host.id, None)
             self._unpromise(pool.promised.pop(host.id, None), "the instance that it waited for was stopped")
-            self._plan(pool)
+            if pool.line:  # whoever has waited longest comes first, of this version or another
+                self._kept_out[pool.version.id] = pool
             self._tidy(pool)
         self._plan_kept_out()
 

@@ -79,7 +79,9 @@ class Inputs:
 
     async def discard(self, id: str) -> None:
         """Remove the copies of a prediction, if there are any."""
-        await asyncio.to_thread(shutil.rmtree, self._folder / id, ignore_errors=True)
+        folder = self._folder / id
+        if folder.exists():
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     async def _local(self, id: str, name: str, number: int, value: Any, gate: asyncio.Semaphore) -> Any:
         if not isinstance(value, str):

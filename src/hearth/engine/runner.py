@@ -96,36 +96,33 @@ class Runner:
         input = plan.schema.known(prediction.input)
         secrets, texts = self._inputs.unseal(ticket.sealed)
         masker = Masker(texts)
-        staged = input
+        outlet = Outlet(
+            prediction=prediction,
+            outputs=self._outputs,
+            masker=masker,
+            data_files=plan.schema.output_kind.has_files,
+            emit=lambda item: self._recorder.output(ticket.live, item),
+        )
+        printed = MaskedText(masker)
         try:
             if plan.schema.file_fields:
-                staged = await self._inputs.stage(ticket.id, input, plan.schema)
-            outlet = Outlet(
-                prediction=prediction,
-                outputs=self._outputs,
-                masker=masker,
-                data_files=plan.schema.output_kind.has_files,
-                emit=lambda item: self._recorder.output(ticket.live, item),
-            )
-            printed = MaskedText(masker)
-            job = Job(id=ticket.id, input={**staged, **secrets} if secrets else staged)
+                input = await self._inputs.stage(ticket.id, input, plan.schema)
+            job = Job(id=ticket.id, input={**input, **secrets} if secrets else input)
             ticket.stage = Stage.RUNNING
-            try:
-                outcome = await host.instance.run(job, self._listener(ticket, outlet, printed, masker))
-            except BaseException:
-                outlet.abandon()
-                self._recorder.log(ticket.live, printed.rest())
-                raise
-            ticket.disarm()
-            ticket.stage = Stage.STORING
-            self._recorder.log(ticket.live, printed.rest())
-            self._begin(ticket)
-            if not outlet.busy(outcome.output):
-                give(ticket, None)
-            return await self._ended(ticket, outcome, outlet, masker, give)
+            outcome = await host.instance.run(job, self._listener(ticket, outlet, printed, masker))
+        except BaseException:
+            outlet.abandon()
+            raise
         finally:
-            if staged is not input or ticket.stage is Stage.STAGING:
+            self._recorder.log(ticket.live, printed.rest())
+            if plan.schema.file_fields:
                 await self._inputs.discard(ticket.id)
+        ticket.disarm()
+        ticket.stage = Stage.STORING
+        self._begin(ticket)
+        if not outlet.busy(outcome.output):
+            give(ticket, None)
+        return await self._ended(ticket, outcome, outlet, masker, give)
 
     def _listener(
         self, ticket: Ticket, outlet: Outlet, printed: MaskedText, masker: Masker
