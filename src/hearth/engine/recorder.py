@@ -150,17 +150,19 @@ class Recorder:
             deliveries=live.deliveries[:sent],
             owner=self._owner,
         )
-        live.writing = writing = asyncio.ensure_future(self._store.predictions.record(change))
-        writing.add_done_callback(lambda done: self._written(live, count, sent, done))
+        try:
+            live.writing = writing = asyncio.ensure_future(self._store.predictions.record(change))
+        except Exception as error:  # noqa: BLE001 - drivers raise their own, some before anything is awaited
+            self._retry(live, error)
+        else:
+            writing.add_done_callback(lambda done: self._written(live, count, sent, done))
 
     def _written(self, live: Live, count: int, sent: int, done: asyncio.Future[bool]) -> None:
         live.writing = None
         if done.cancelled():
             return
         if (error := done.exception()) is not None:
-            self._refused(error)
-            self._dirty[live.prediction.id] = live
-            self._arm(store_delay(self._tries))
+            self._retry(live, error)
             return
         self._accepted()
         if not done.result():
@@ -172,6 +174,11 @@ class Recorder:
             self._due()
         if self._dirty:
             self._arm(self._interval)
+
+    def _retry(self, live: Live, error: BaseException) -> None:
+        self._refused(error)
+        self._dirty[live.prediction.id] = live
+        self._arm(store_delay(self._tries))
 
     async def settled(self, live: Live) -> None:
         """Wait until everything so far is stored."""
