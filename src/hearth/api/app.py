@@ -61,6 +61,8 @@ class Api:
         self._matcher: Matcher[_Operation] = Matcher()
         for route in ROUTES:
             self._matcher.add(route.method, route.path, _Operation(route))
+        self._events: set[asyncio.Task[None]] = set()
+        self._closing = False
         self._request_ids = map("{}{:x}".format, itertools.repeat(secrets.token_hex(5) + "-"), itertools.count(1))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -70,6 +72,12 @@ class Api:
             await _lifespan(receive, send)
         else:
             await send({"type": "websocket.close", "code": 1000})
+
+    def hang_up(self) -> None:
+        """End every event stream now: the server stops. Readers come back with their Last-Event-ID."""
+        self._closing = True
+        for task in self._events:
+            task.cancel()
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
@@ -142,20 +150,26 @@ class Api:
         watch = asyncio.create_task(request.gone(), name=f"disconnect of {request.id}")
         watch.add_done_callback(leave)
         metrics.streams.inc()
+        endless = answer.content_type == Content.EVENTS.encode()
+        if endless:
+            self._events.add(task)
         try:
             async with aclosing(answer.chunks) as chunks:
                 async for chunk in chunks:
                     await send({"type": "http.response.body", "body": chunk, "more_body": True})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         except asyncio.CancelledError:
-            if not left or task.uncancel() > 0:
+            if not (left or (self._closing and endless)) or task.uncancel() > 0:
                 raise
+            if not left:
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
         except Disconnected:
             pass
         except Exception:  # the boundary: too late for another status, so the connection is cut
             log.exception("Request %s broke off while streaming.", request.id)
         finally:
             sending = False
+            self._events.discard(task)
             watch.cancel()
             metrics.streams.dec()
 
@@ -199,7 +213,7 @@ async def _lifespan(receive: Receive, send: Send) -> None:
             return
 
 
-def create_app(services: Services, *, options: Options, fallback: ASGIApp | None = None) -> ASGIApp:
+def create_app(services: Services, *, options: Options, fallback: ASGIApp | None = None) -> Api:
     return Api(services, options, fallback)
 
 

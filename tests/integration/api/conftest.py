@@ -14,7 +14,7 @@ import pytest
 import uvicorn
 
 from hearth import ids
-from hearth.api.app import create_app
+from hearth.api.app import Api, create_app
 from hearth.api.metrics import Metrics
 from hearth.api.services import Options, Services
 from hearth.api.shapes import Shapes
@@ -137,6 +137,8 @@ class WatchedBus(MemoryBus):
 class Live:
     """A running server and everything behind it."""
 
+    app: Api
+
     def __init__(self, store: SQLiteStore, bus: WatchedBus, folder: Path) -> None:
         clock, sealer = SystemClock(), Sealer(Sealer.new_key())
         self.store, self.bus, self.url, self.clock = store, bus, "", clock
@@ -207,8 +209,9 @@ async def live(tmp_path: Path) -> AsyncIterator[Live]:
     await store.open()
     live = Live(store, WatchedBus(), tmp_path)
     await live.accounts.bootstrap("ada", API_TOKEN)
+    live.app = create_app(live.services, options=live.options)
     config = uvicorn.Config(
-        create_app(live.services, options=live.options),
+        live.app,
         port=0,
         http="httptools",
         loop="none",

@@ -202,6 +202,27 @@ async def test_a_reader_who_leaves_is_forgotten_at_once(
     assert again.json() == canceled
 
 
+async def test_streams_end_cleanly_when_the_server_hangs_up(
+    live: Any, engine: Any, ada: Any, client: httpx.AsyncClient
+) -> None:
+    async def wait(run: Any) -> None:
+        run.emit("so far")
+        await run.canceled.wait()
+
+    engine.script = wait
+    await live.model(ada, "hello", TEXT)
+    body = {"version": "ada/hello", "input": {"text": "x"}}
+    prediction = (await client.post("/v1/predictions", json=body)).json()
+    async with client.stream("GET", prediction["urls"]["stream"]) as response:
+        chunks = response.aiter_bytes()
+        await anext(chunks)
+        await live.bus.heard.get()
+        live.app.hang_up()
+        rest = b"".join([chunk async for chunk in chunks])
+    assert b"event: done" not in rest
+    assert (await client.get("/v1/account")).status_code == 200
+
+
 async def test_files_go_in_and_out(live: Any, engine: Any, ada: Any, client: httpx.AsyncClient) -> None:
     data = bytes(range(256)) * 2000
     made = (await client.post("/v1/files", files={"content": ("a.bin", data, "application/x-thing")})).json()
