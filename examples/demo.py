@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -18,6 +19,7 @@ from typing import Any
 from hearth.cli.connection import Client
 from hearth.testing.live import LiveServer
 from rich.console import Console
+from rich.markup import escape
 from rich.panel import Panel
 from rich.syntax import Syntax
 
@@ -47,11 +49,15 @@ def push(server: LiveServer) -> None:
 
     def one(name: str) -> None:
         start = time.monotonic()
-        done = server.hearth("push", str(HERE / name), f"admin/{name}", "--create", "--public", check=False)
-        for line in done.stderr.splitlines():
-            if line.strip():
-                console.print(f"        [dim]{name}: {line}[/dim]", markup=True, soft_wrap=True)
-        if done.returncode:
+        command = server.command("push", str(HERE / name), f"admin/{name}", "--create", "--public")
+        with subprocess.Popen(
+            command, env=os.environ, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+        ) as run:
+            assert run.stderr is not None
+            for line in run.stderr:
+                if not line.startswith((" + ", "Using ")):
+                    console.print(f"        [dim]{name}:[/dim] {escape(line.rstrip())}", soft_wrap=True)
+        if run.returncode:
             failures.append(name)
         else:
             say(f"pushed [bold]admin/{name}[/bold] in {time.monotonic() - start:.1f} s")
@@ -60,18 +66,15 @@ def push(server: LiveServer) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        while thread.is_alive():
-            thread.join(5)
-            if thread.is_alive():
-                say("building …")
+        thread.join()
     if failures:
         sys.exit(f"Push failed: {', '.join(failures)}")
 
 
 def run_all(saved: Path) -> None:
-    import replicate  # reads REPLICATE_BASE_URL and REPLICATE_API_TOKEN: imported once they are set
+    from replicate.client import Client as Replicate  # reads REPLICATE_BASE_URL and _API_TOKEN when made
 
-    client = replicate.Client()
+    client = Replicate()
 
     say("OCR of a photographed page")
     call(

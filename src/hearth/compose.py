@@ -130,7 +130,7 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
                 name: getattr(settings, name)
                 for name in (
                     "max_instances", "max_instances_per_version", "idle_timeout", "setup_timeout", "run_timeout",
-                    "cancel_grace", "model_environment", "max_input_file", "max_output_file", "retention",
+                    "cancel_grace", "model_environment", "max_input_file", "max_output_file", "retention", "builds",
                 )
             },
         ),
@@ -225,8 +225,8 @@ async def _serve(settings: Settings, listener: socket.socket, ready: Callable[[S
             loop.add_signal_handler(name, stopping.set)
         serving = asyncio.create_task(server.serve([listener]), name="http")
         stopped = asyncio.create_task(stopping.wait(), name="signals")
-        while not server.started and not serving.done():
-            await asyncio.sleep(0.005)
+        up = asyncio.create_task(server.up.wait(), name="http is up")
+        await asyncio.wait((serving, up), return_when=asyncio.FIRST_COMPLETED)
         ready(
             Started(
                 url=f"{'https' if files else 'http'}://{shown}:{port}",
@@ -248,6 +248,14 @@ async def _serve(settings: Settings, listener: socket.socket, ready: Callable[[S
 
 class _Server(uvicorn.Server):
     """uvicorn's server without its own signal handlers: stopping has an order of its own here."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.up = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.up.set()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Any:

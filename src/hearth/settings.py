@@ -64,6 +64,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     drain_timeout: float = 30.0
     """On SIGTERM, how long running predictions may go on."""
     install_system_packages: bool = False
+    """Let a push install the Debian packages its cog.yaml names, if the server may."""
+    builds: int = 2
+    """Pushes that build at the same time."""
 
     max_file: int = 100 * 1024 * 1024
     """One uploaded file."""

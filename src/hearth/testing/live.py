@@ -119,10 +119,14 @@ class LiveServer:
             self._process.wait()
         self._close()
 
+    def command(self, *arguments: str) -> list[str]:
+        """A `hearth` command against this server, for `subprocess`; wants `environment()`."""
+        return [self._python, "-m", "hearth.cli", *arguments]
+
     def hearth(self, *arguments: str, check: bool = True, timeout: float = 300.0) -> subprocess.CompletedProcess[str]:
         """Run a `hearth` command against this server."""
         return subprocess.run(
-            [self._python, "-m", "hearth.cli", *arguments],
+            self.command(*arguments),
             env={**_clean(os.environ), "HEARTH_DATA": str(self.data)},
             capture_output=True, text=True, check=check, timeout=timeout,
         )  # fmt: skip
