@@ -107,9 +107,7 @@ class Boot:
         spec, home = self._spec, self._home
         reference = spec.recipe.train if spec.train else spec.recipe.predict
         if reference is None:
-            raise SetupFailed(
-                f"cog.yaml of {spec.model} names no {'train' if spec.train else 'predict'} code."
-            )
+            raise SetupFailed(f"cog.yaml of {spec.model} names no {'train' if spec.train else 'predict'} code.")
         variables = cog_instance.environment(
             self._environment,
             reference=reference,

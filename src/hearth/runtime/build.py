@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,12 @@ README_LIMIT = 512 * 1024
 
 
 class CogBuilder:
-    """A `Builder`. `root` takes a working copy of each source while its model is imported."""
+    """A `Builder`. Below `root` lies a working copy of each source while its model is imported."""
 
     def __init__(self, environments: Environments, root: Path) -> None:
         self._environments = environments
-        self._root = root.absolute()
+        self._builds = root.absolute() / "builds"
+        self._own = self._builds / secrets.token_hex(16)
 
     async def build(self, request: BuildRequest, log: Callable[[str], None]) -> BuildResult:
         log("Validating cog.yaml")
@@ -34,9 +36,9 @@ class CogBuilder:
             log(f"Warning: {warning}")
         if cog.weights:
             log("Warning: cog.yaml: weights: nothing places these files; setup() has to fetch them itself")
-        home = Home(self._root / request.id)
+        home = Home(self._own / request.id)
         try:
-            await asyncio.to_thread(home.make, request.folder)
+            await home.furnish(request.folder, self._remove_older)
             environment = await self._environments.prepare(cog, workdir=home.source, log=log)
             log("Importing the model to make its schema")
             model = await describe(home.source, cog, environment, log=log)
@@ -60,6 +62,12 @@ class CogBuilder:
             about=_about(about, request.folder),
         )
 
+    def _remove_older(self) -> None:
+        """What builds of an earlier, killed server left."""
+        for run in self._builds.iterdir():
+            if run != self._own:
+                Home(run).remove()
+
 
 def _read(folder: Path) -> tuple[config.CogConfig, HearthConfig]:
     return config.load(folder), config.load_hearth(folder)
@@ -67,9 +75,7 @@ def _read(folder: Path) -> tuple[config.CogConfig, HearthConfig]:
 
 def _about(found: HearthConfig, folder: Path) -> dict[str, Any]:
     """What hearth.yaml says, without what it leaves out; the README as its text."""
-    about = {
-        name: value for name, value in msgspec.structs.asdict(found).items() if value not in (None, (), 0)
-    }
+    about = {name: value for name, value in msgspec.structs.asdict(found).items() if value not in (None, (), 0)}
     about.pop("warnings", None)
     readme = found.readme
     if readme is not None and not readme.startswith(("http://", "https://")):

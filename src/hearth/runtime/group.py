@@ -41,9 +41,7 @@ class Group:
         self._alive = alive
         self._printed = printed
         self._marker = marker
-        self._watches: list[Callable[[], None]] = [
-            processes.watch_exit(loop, leader.pid, self.exited.set_result)
-        ]
+        self._watches: list[Callable[[], None]] = [processes.watch_exit(loop, leader.pid, self.exited.set_result)]
 
     @classmethod
     def start(
@@ -95,9 +93,7 @@ class Group:
             children = [p.pid for p in processes.table().values() if p.parent == self.pid]
             with contextlib.suppress(ProcessLookupError):
                 loop = asyncio.get_running_loop()
-                self._watches += [
-                    processes.watch_exit(loop, pid, self.worker.set_result) for pid in children[:1]
-                ]
+                self._watches += [processes.watch_exit(loop, pid, self.worker.set_result) for pid in children[:1]]
         return len(self._watches) > 1
 
     def memory(self) -> int:

@@ -13,10 +13,12 @@ so nothing that can be written may lead into it:
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import stat
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 SMALL = 1024 * 1024
@@ -34,6 +36,20 @@ class Home:
         self.source = path / "src"
         self.tmp = path / "tmp"
         self.out = path / "out"
+
+    async def furnish(self, source: Path, finish: Callable[[], None] = lambda: None) -> None:
+        """`make`, then `finish`, in a thread and to their end: a cancel can't stop the thread, so it waits."""
+
+        def work() -> None:
+            self.make(source)
+            finish()
+
+        working = asyncio.create_task(asyncio.to_thread(work), name="hearth-furnish")
+        try:
+            await asyncio.shield(working)
+        except asyncio.CancelledError:
+            await asyncio.wait([working])
+            raise
 
     def make(self, source: Path) -> None:
         """Raises FileExistsError for an id that is in use, FileNotFoundError when the source is gone."""

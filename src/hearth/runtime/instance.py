@@ -18,8 +18,6 @@ from hearth.runtime.litter import Litter
 from hearth.runtime.outputs import Outputs
 from hearth.runtime.printed import Origin, Tail
 
-ID_CONTEXT = "hearth_id"
-"""Key of a prediction's context that tells the wrapper its id."""
 TAIL = 64 * 1024
 """Characters kept of what an instance prints outside its predictions."""
 REASON_PATIENCE = 0.5
@@ -67,9 +65,7 @@ class ProcessInstance:
         running = _Running(emit, self._outputs.checked if self._iterates else None)
         self._running[job.id] = running
         try:
-            completed = await self._coglet.predict(
-                job.id, job.input, context={**job.context, ID_CONTEXT: job.id}, on_event=running.take
-            )
+            completed = await self._coglet.predict(job.id, job.input, context=job.context, on_event=running.take)
             self._group.drain()  # what child processes printed, before it counts as another job's
             return self._outcome(completed)
         except (InvalidInput, TooLarge, BadOutput) as error:

@@ -57,7 +57,7 @@ class ProcessRuntime:
         environment = await self._environment(spec, log)
         home = Home(self._own / spec.id)
         try:
-            await asyncio.to_thread(self._furnish, home, spec)
+            await home.furnish(spec.folder, lambda: self._write_schema(home, spec))
             for _ in range(PORT_ATTEMPTS):
                 try:
                     return await self._boot(spec, environment, home, log, setup).run()
@@ -80,9 +80,7 @@ class ProcessRuntime:
         try:
             made = await self._environments.prepare(config.load(spec.folder), workdir=spec.folder, log=log)
         except HearthError as error:
-            raise SetupFailed(
-                f"The environment could not be built again: {error.message}", hint=error.hint
-            ) from error
+            raise SetupFailed(f"The environment could not be built again: {error.message}", hint=error.hint) from error
         if made.key != spec.recipe.environment:
             raise SetupFailed(
                 "The environment is gone, and the requirements now resolve to other packages.",
@@ -90,9 +88,8 @@ class ProcessRuntime:
             )
         return made
 
-    def _furnish(self, home: Home, spec: InstanceSpec) -> None:
+    def _write_schema(self, home: Home, spec: InstanceSpec) -> None:
         self._cache.mkdir(parents=True, exist_ok=True)
-        home.make(spec.folder)
         (home.source / cog_instance.SCHEMA_FILE).unlink(missing_ok=True)
         cog_instance.write_schema(home.source, spec.schema, train=spec.train)
 

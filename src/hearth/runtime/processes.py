@@ -89,9 +89,7 @@ def kill_all(members: Callable[[], Iterable[Process]], patience: float) -> int:
     return len(killed)
 
 
-def watch_exit(
-    loop: asyncio.AbstractEventLoop, pid: int, ended: Callable[[int | None], None]
-) -> Callable[[], None]:
+def watch_exit(loop: asyncio.AbstractEventLoop, pid: int, ended: Callable[[int | None], None]) -> Callable[[], None]:
     """Calls `ended` once when the process, ours or not, is dead, with its `wait` status as far as it is known.
 
     Returns what ends the watch. Raises ProcessLookupError when there is no such process.
@@ -208,9 +206,7 @@ def marked_by_ps(marker: str) -> dict[int, str]:
 
 
 def _ps(*arguments: str) -> str:
-    return subprocess.run(
-        ["ps", *arguments], check=True, capture_output=True, text=True, errors="replace"
-    ).stdout
+    return subprocess.run(["ps", *arguments], check=True, capture_output=True, text=True, errors="replace").stdout
 
 
 def _kill(processes: list[Process], patience: float) -> None:
@@ -271,9 +267,7 @@ def _exit_descriptor(pid: int) -> tuple[int, Callable[[], None]]:
         fd = os.pidfd_open(pid)
         return fd, lambda: os.close(fd)
     queue = select.kqueue()
-    event = select.kevent(
-        pid, select.KQ_FILTER_PROC, select.KQ_EV_ADD | select.KQ_EV_ONESHOT, select.KQ_NOTE_EXIT
-    )
+    event = select.kevent(pid, select.KQ_FILTER_PROC, select.KQ_EV_ADD | select.KQ_EV_ONESHOT, select.KQ_NOTE_EXIT)
     try:
         queue.control([event], 0)
     except OSError:

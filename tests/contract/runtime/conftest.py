@@ -97,10 +97,8 @@ class Models:
     async def spec(self, model: str | Path, **changes: Any) -> InstanceSpec:
         folder = MODELS / model
         if folder not in _built:
-            builder = CogBuilder(self._environments, self._scratch / "builds")
-            _built[folder] = await builder.build(
-                BuildRequest(id=ids.random32(), folder=folder), lambda _: None
-            )
+            builder = CogBuilder(self._environments, self._scratch / "scratch")
+            _built[folder] = await builder.build(BuildRequest(id=ids.random32(), folder=folder), lambda _: None)
         built = _built[folder]
         weights = changes.pop("weights", None)
         recipe = Recipe(

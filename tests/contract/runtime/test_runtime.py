@@ -184,9 +184,7 @@ async def test_files_of_an_iterator_come_as_they_are_made(models: Models) -> Non
 
 
 @pytest.mark.parametrize("model", ["output-missing-file", "output-folder", "output-nan"])
-async def test_an_output_that_cannot_be_handed_over_is_a_failure_that_says_why(
-    models: Models, model: str
-) -> None:
+async def test_an_output_that_cannot_be_handed_over_is_a_failure_that_says_why(models: Models, model: str) -> None:
     outcome = await (await models.start(model)).run()
     assert outcome.status == "failed"
     assert outcome.error
@@ -373,9 +371,7 @@ async def test_cancelling_a_start_ends_it(models: Models) -> None:
         ("kill", "killed by SIGKILL (out of memory?)"),
     ],
 )
-async def test_the_death_of_the_model_is_a_lost_instance_with_its_reason(
-    models: Models, how: str, words: str
-) -> None:
+async def test_the_death_of_the_model_is_a_lost_instance_with_its_reason(models: Models, how: str, words: str) -> None:
     crasher = await models.start("crasher")
     with pytest.raises(InstanceLost) as caught:
         await crasher.run(how=how)
@@ -468,9 +464,7 @@ async def test_usage_tells_the_memory_of_all_processes(models: Models) -> None:
     assert usage.memory > 20 * 1024 * 1024
 
 
-async def test_the_model_sees_its_variables_and_none_of_ours(
-    models: Models, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_model_sees_its_variables_and_none_of_ours(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PLATFORM_SECRET", "keep quiet")
     running = await models.start("environment", variables={"HF_TOKEN": "hf_operator"})
     seen = (await running.run()).output

@@ -21,7 +21,7 @@ from hearth.runtime.process import ProcessRuntime
 
 async def main(root: Path, cache: Path, folders: list[Path]) -> None:
     environments = Environments(cache, environ=os.environ)
-    builder = CogBuilder(environments, root / "builds")
+    builder = CogBuilder(environments, root / "scratch")
     runtime = ProcessRuntime(root / "runtime", environments, environ=os.environ)
     running = []
     for folder in folders:

@@ -70,9 +70,7 @@ def wait_for_the_end_of(pids: list[int], seconds: float) -> list[int]:
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], list[dict[str, object]]]]:
     models = [folder(tmp_path / "gil", HOLDS_THE_GIL), folder(tmp_path / "children", HAS_CHILDREN)]
-    process = subprocess.Popen(
-        [sys.executable, SERVER, tmp_path, CACHE, *models], stdout=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen([sys.executable, SERVER, tmp_path, CACHE, *models], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     said = []
     for line in process.stdout:

@@ -41,7 +41,7 @@ def environments() -> Environments:
 
 
 async def build(environments: Environments, folder: Path, tmp_path: Path) -> BuildResult:
-    builder = CogBuilder(environments, tmp_path / "builds")
+    builder = CogBuilder(environments, tmp_path / "scratch")
     return await builder.build(BuildRequest(id=ids.random32(), folder=folder), lambda _: None)
 
 
@@ -109,9 +109,7 @@ async def start_on(
 
     monkeypatch.setattr(boot.Reservation, "__init__", unlucky)
     folder = MODELS / "noop"
-    instance = await runtime.start(
-        spec_of(await build(environments, folder, tmp_path), folder), lambda _: None
-    )
+    instance = await runtime.start(spec_of(await build(environments, folder, tmp_path), folder), lambda _: None)
     assert len(ports) == 2
     outcome = await instance.run(Job(id=ids.sortable(), input={}), lambda _: None)
     assert outcome.output == "ok"
@@ -155,9 +153,7 @@ async def test_what_predictions_leave_is_removed_while_the_instance_serves_on(
     assert not path_of(outcome).parents[1].exists()
 
 
-async def test_a_version_whose_environment_is_gone_gets_it_again(
-    environments: Environments, tmp_path: Path
-) -> None:
+async def test_a_version_whose_environment_is_gone_gets_it_again(environments: Environments, tmp_path: Path) -> None:
     folder = MODELS / "noop"
     built = await build(environments, folder, tmp_path)
     bare = Environments(tmp_path / "bare", environ=os.environ)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import asyncio
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -94,3 +96,23 @@ def test_remove_gets_past_locked_folders_and_twice_is_harmless(source: Path, cop
     assert not copy.path.exists()
     assert (source / "predict.py").exists()
     copy.remove()
+
+
+async def test_a_cancel_waits_for_the_copy(source: Path, tmp_path: Path) -> None:
+    made = Home(tmp_path / "two")
+    loop = asyncio.get_running_loop()
+    begun = asyncio.Event()
+    go_on = threading.Event()
+
+    def finish() -> None:
+        loop.call_soon_threadsafe(begun.set)
+        go_on.wait()
+        (made.tmp / "last").touch()
+
+    furnishing = asyncio.create_task(made.furnish(source, finish))
+    await begun.wait()
+    furnishing.cancel()
+    loop.call_soon(go_on.set)
+    with pytest.raises(asyncio.CancelledError):
+        await furnishing
+    assert (made.tmp / "last").exists()

@@ -11,9 +11,7 @@ from hearth.runtime.printed import Origin, Printed, Tail, parse
 
 
 def line(target: str, message: str) -> bytes:
-    return json.dumps(
-        {"level": "INFO", "fields": {"message": message, "source": "Stdout"}, "target": target}
-    ).encode()
+    return json.dumps({"level": "INFO", "fields": {"message": message, "source": "Stdout"}, "target": target}).encode()
 
 
 @pytest.mark.parametrize(

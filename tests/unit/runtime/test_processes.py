@@ -17,9 +17,7 @@ from hearth.runtime.processes import Process
 
 @pytest.fixture
 def sleeper() -> Iterator[subprocess.Popen[bytes]]:
-    child = subprocess.Popen(
-        ["sleep", "600"], env={"HEARTH_TEST": "a b", **os.environ}, start_new_session=True
-    )
+    child = subprocess.Popen(["sleep", "600"], env={"HEARTH_TEST": "a b", **os.environ}, start_new_session=True)
     yield child
     child.kill()
     child.wait()
