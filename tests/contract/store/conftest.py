@@ -33,12 +33,15 @@ from hearth.store.sqlite import SQLiteStore
 
 class Server(Protocol):
     url: str
+    restartable: bool
 
     def start(self) -> None: ...
     def stop(self) -> None: ...
 
 
 class GivenServer:
+    restartable = False
+
     def __init__(self, url: str) -> None:
         self.url = url
 
@@ -48,6 +51,8 @@ class GivenServer:
 
 class PackagedServer:
     """PostgreSQL from PyPI, on a Unix socket."""
+
+    restartable = True
 
     def __init__(self, folder: Path) -> None:
         with warnings.catch_warnings():
@@ -65,6 +70,8 @@ class PackagedServer:
 
 
 class DebianServer:
+    restartable = True
+
     def __init__(self, folder: Path, binaries: Path) -> None:
         self._folder, self._binaries = folder, binaries
         self._user = "postgres" if os.geteuid() == 0 else None
