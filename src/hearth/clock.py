@@ -10,7 +10,7 @@ from typing import Protocol
 
 class Clock(Protocol):
     def now(self) -> float:
-        """Seconds since 1970, UTC. What records hold."""
+        """Seconds since 1970, UTC, in whole microseconds: as the wire shows them. What records hold."""
         ...
 
     def monotonic(self) -> float:
@@ -22,7 +22,7 @@ class Clock(Protocol):
 
 class SystemClock:
     def now(self) -> float:
-        return time.time()
+        return time.time_ns() // 1000 / 1_000_000
 
     def monotonic(self) -> float:
         return time.monotonic()
