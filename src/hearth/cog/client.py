@@ -14,7 +14,18 @@ from typing import Any, ClassVar
 import msgspec
 
 from hearth.cog.connection import Answer, Connection
-from hearth.cog.events import CHUNK_METRIC, ID_CONTEXT, Completed, Event, Log, Metric, Output, Started, plain_error
+from hearth.cog.events import (
+    CHUNK_METRIC,
+    ID_CONTEXT,
+    VALUE,
+    Completed,
+    Event,
+    Log,
+    Metric,
+    Output,
+    Started,
+    plain_error,
+)
 from hearth.errors import HearthError, InstanceLost, InvalidField, InvalidInput, TooLarge, Unavailable
 
 __all__ = ["AtCapacity", "Coglet", "Completed", "Event", "Health", "Log", "Metric", "Output", "Started"]
@@ -78,6 +89,8 @@ _output = msgspec.json.Decoder(Output)
 _completed = msgspec.json.Decoder(Completed)
 _encoder = msgspec.json.Encoder()
 _STARTED = Started()
+_WRAPPED = (b'{"chunk":{"%b":' % VALUE.encode(), b'{"chunk":{"%b":' % CHUNK_METRIC.encode())
+"""How coglet's own event of a result begins that is no item; `completed` brings it again."""
 
 
 class Coglet:
@@ -203,32 +216,24 @@ class Coglet:
 
 
 class _Run:
-    """Turns the events of one stream into ours."""
+    """Turns the events of one stream into ours, and puts the output together."""
 
-    __slots__ = ("_chunks", "_completed", "_on_event")
+    __slots__ = ("_completed", "_items", "_on_event")
 
     def __init__(self, on_event: Callable[[Event], None]) -> None:
         self._on_event = on_event
-        self._chunks = 0
-        """Items that came by the chunk metric; coglet repeats them all at the end."""
+        self._items: list[Any] = []
+        """What came by the chunk metric."""
         self._completed: Completed | None = None
 
     def take(self, name: bytes, data: bytes) -> bool:
         if name == b"output":
-            output = _output.decode(data)
-            if output.index >= self._chunks:
-                self._on_event(output)
+            if not data.startswith(_WRAPPED):
+                self._on_event(_output.decode(data))
         elif name == b"log":
             self._on_event(_log.decode(data))
         elif name == b"metric":
-            metric = _metric.decode(data)
-            if metric.name == CHUNK_METRIC:
-                self._chunks = metric.value["i"] + 1
-                self._on_event(Output(metric.value["v"], metric.value["i"]))
-            elif metric.mode == "increment":
-                self._on_event(Metric(metric.name, metric.value, "incr"))
-            else:
-                self._on_event(metric)
+            self._metric(_metric.decode(data))
         elif name == b"start":
             self._on_event(_STARTED)
         elif name == b"completed":
@@ -239,6 +244,14 @@ class _Run:
             raise InstanceLost(f"the instance cut the stream: {reason}")
         return False
 
+    def _metric(self, metric: Metric) -> None:
+        if metric.name != CHUNK_METRIC:
+            self._on_event(metric if metric.mode != "increment" else Metric(metric.name, metric.value, "incr"))
+            return
+        item = metric.value.get("v") if isinstance(metric.value, dict) else metric.value
+        self._items.append(item)
+        self._on_event(Output(item, len(self._items) - 1))
+
     def _complete(self, completed: Completed) -> None:
         metrics = completed.metrics
         metrics.pop(CHUNK_METRIC, None)
@@ -247,10 +260,21 @@ class _Run:
             raise InstanceLost("the model's process died", logs=completed.logs)
         if error is not None and error.startswith("Failed to send request: "):
             raise InstanceLost("the model's process had died before this prediction", started=False)
-        if error != completed.error:
-            completed = msgspec.structs.replace(completed, error=error)
+        output = self._output(completed.output)
+        if error is not completed.error or output is not completed.output:
+            completed = msgspec.structs.replace(completed, error=error, output=output)
         self._completed = completed
         self._on_event(completed)
+
+    def _output(self, output: Any) -> Any:
+        if self._items:
+            return self._items
+        if type(output) is dict and len(output) == 1:
+            if VALUE in output:
+                return output[VALUE]
+            if CHUNK_METRIC in output:
+                return []
+        return output
 
     def result(self) -> Completed:
         assert self._completed is not None

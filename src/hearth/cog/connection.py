@@ -68,7 +68,7 @@ class Connection(asyncio.Protocol):
 
         Raises InstanceLost when the connection ends first.
         """
-        assert self._waiter is None
+        assert self._response is None
         assert self._transport is not None
         waiter: asyncio.Future[Answer] = self._loop.create_future()
         self._waiter = waiter
@@ -79,10 +79,11 @@ class Connection(asyncio.Protocol):
         self._quick_ack()
         try:
             return await waiter
-        finally:
-            if not waiter.done() or waiter.cancelled() or waiter.exception() is not None:
+        except BaseException:
+            # Once the answer is there the connection may serve another caller already.
+            if waiter is self._waiter:
                 self.abort()
-            self._waiter = None
+            raise
 
     def abort(self) -> None:
         """Closes now. A prediction that runs over this connection is canceled by coglet."""
@@ -106,12 +107,12 @@ class Connection(asyncio.Protocol):
         if not complete:
             self._quick_ack()
             return
-        self._response = None
         streamed = self._stream is not None
-        if streamed and self._waiter is not None and not self._waiter.done():
-            self._fail(InstanceLost("the instance ended the stream before the prediction was complete"))
-        elif not streamed:
+        if not streamed:
             self._resolve(Answer(response.status, bytes(self._body), False))
+        elif self._waiter is not None and not self._waiter.done():
+            self._fail(InstanceLost("the instance ended the stream before the prediction was complete"))
+        self._response = self._waiter = None
         if response.rest or not response.keep_alive or (streamed and QUICK_ACK is None):
             self.abort()
         elif not self.closed:

@@ -27,7 +27,7 @@ class Metric(msgspec.Struct, frozen=True):
 
 
 class Output(msgspec.Struct, frozen=True):
-    """One item: a yield, an element of a returned list, or the whole of any other result."""
+    """One item of an iterator. Other results come only in `Completed`."""
 
     chunk: Any
     index: int
@@ -46,8 +46,12 @@ class Completed(msgspec.Struct, frozen=True):
 Event = Started | Log | Metric | Output | Completed
 
 CHUNK_METRIC = "hearth_chunk"
-"""The wrapper repeats each item of an async generator as this metric, `{"i": index, "v": item}`: coglet
-sends metrics at once, but the items only at the end. `wrapper.py` has the same word."""
+"""The wrapper sends each item of an async generator as this metric, `{"i": index, "v": item}`, and its result as
+`{"hearth_chunk": count}`: coglet sends metrics at once, but keeps the items to the end and then floods the
+stream with them. `wrapper.py` has the same words."""
+
+VALUE = "hearth_value"
+"""Key around every result that is no iterator: coglet would send a bare list element by element."""
 
 ID_CONTEXT = "hearth_id"
 """The prediction's id inside coglet's context: the wrapper names the folder of its output files by it."""

@@ -61,7 +61,9 @@ def runtime_schema(openapi: Mapping[str, Any], train: bool = False) -> Schema:
     schema["paths"]["/predictions"]["post"]["x-cog-streaming"] = True
     schemas = schema["components"]["schemas"]
     if train and "TrainingInput" in schemas:
-        schemas["Input"], schemas["Output"] = schemas["TrainingInput"], schemas["TrainingOutput"]
+        schemas["Input"] = schemas["TrainingInput"]
+    # coglet would put a result that is declared an array into an array; the wrapper's are right as they are.
+    schemas["Output"] = {"title": "Output"}
     for name, value in schemas["Input"].get("properties", {}).items():
         if value.get("nullable"):
             schemas["Input"]["properties"][name] = _or_null(value)

@@ -30,21 +30,22 @@ async def execute(
     """
     process = await asyncio.create_subprocess_exec(
         *map(str, arguments),
-        stdin=asyncio.subprocess.PIPE,
+        stdin=asyncio.subprocess.PIPE if input else asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE if capture else asyncio.subprocess.STDOUT,
         env=dict(env),
         cwd=cwd,
         start_new_session=True,
     )
-    assert process.stdin is not None
     assert process.stdout is not None
     try:
         async with asyncio.timeout(timeout):
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                process.stdin.write(input.encode())
-                await process.stdin.drain()
-            process.stdin.close()
+            if process.stdin is not None:
+                # It may end without reading; uvloop raises RuntimeError once it has noticed.
+                with contextlib.suppress(BrokenPipeError, ConnectionResetError, RuntimeError):
+                    process.stdin.write(input.encode())
+                    await process.stdin.drain()
+                process.stdin.close()
             if process.stderr is None:
                 text = await _lines(process.stdout, log)
             else:

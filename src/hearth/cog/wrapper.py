@@ -14,6 +14,9 @@ Between platform and wrapper a file is a string. In: `hearth-in:///absolute/path
 that belongs to this prediction. Out: `hearth-out:///absolute/path`, below HEARTH_OUT. A text of the model that
 looks like one of ours is sent as `hearth-text:` + text (`files.py` undoes it). The platform still checks each path:
 a model can do to this file what it likes.
+
+Results: `{"hearth_value": value}`, but for iterators. Items of an async generator go out as the metric `hearth_chunk`,
+`{"i": index, "v": item}`, and the result is `{"hearth_chunk": count}` (`client.py` puts the output together).
 """
 
 import contextlib
@@ -42,7 +45,9 @@ IN = "hearth-in://"
 OUT = "hearth-out://"
 TEXT = "hearth-text:"
 CHUNK_METRIC = "hearth_chunk"
+VALUE = "hearth_value"
 ID_CONTEXT = "hearth_id"
+_ASYNC = (inspect.iscoroutinefunction, inspect.isasyncgenfunction)
 _PLAIN = {int, bool, type(None)}
 _SAFE_ID = re.compile(r"^[0-9A-Za-z_-]{1,64}$")
 
@@ -436,11 +441,17 @@ def _reported():
     flush()
 
 
-def _runner(function, converters):
-    """`function(**inputs)` in the kind that it is: plain, coroutine or async generator."""
+def _runner(function, converters, iterates):
+    """`function(**inputs)` in the kind that it is. Only items of iterators go through coglet one by one: a list
+    would be sent element by element, at 70 microseconds each, so every other result travels as one value."""
     import cog
 
     inner = unwrap(function)
+
+    def live(result):
+        return (hasattr(result, "__next__") and not isinstance(result, io.IOBase)) or (
+            iterates and isinstance(result, (list, tuple))
+        )
 
     def iterate(call, items):
         with call, contextlib.closing(items) if hasattr(items, "close") else contextlib.nullcontext():
@@ -449,32 +460,28 @@ def _runner(function, converters):
 
     async def stream(call, items):
         scope = cog.current_scope()
-        index = 0
+        count = 0
         try:
             async for item in items:
-                value = call.output(item, last=False)
-                scope.record_metric(CHUNK_METRIC, {"i": index, "v": value})
-                index += 1
-                yield value
+                scope.record_metric(CHUNK_METRIC, {"i": count, "v": call.output(item, last=False)})
+                count += 1
         finally:
             if hasattr(items, "aclose"):
                 await items.aclose()
+        return {CHUNK_METRIC: count}
 
-    if inspect.isasyncgenfunction(function) or inspect.isasyncgenfunction(inner):
-
-        async def run(self, **inputs):
-            with Call(converters) as call:
-                async for value in stream(call, function(**call.inputs(inputs))):
-                    yield value
-
-    elif inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(inner):
+    if any(check(f) for check in _ASYNC for f in (function, inner)):
 
         async def run(self, **inputs):
             with Call(converters) as call:
-                result = await function(**call.inputs(inputs))
+                result = function(**call.inputs(inputs))
+                if inspect.isawaitable(result):
+                    result = await result
+                if live(result):
+                    result = _asynchronous(result)
                 if hasattr(result, "__aiter__"):
-                    return [value async for value in stream(call, result)]
-                return call.output(result)
+                    return await stream(call, result)
+                return {VALUE: call.output(result)}
 
     else:
 
@@ -482,12 +489,27 @@ def _runner(function, converters):
             with contextlib.ExitStack() as stack:
                 call = stack.enter_context(Call(converters))
                 result = function(**call.inputs(inputs))
-                if not hasattr(result, "__next__") or isinstance(result, io.IOBase):
-                    return call.output(result)
+                if not live(result):
+                    return {VALUE: call.output(result)}
                 stack.pop_all()  # `iterate` ends the call: its open files are read while it runs
             return iterate(call, result)
 
     return run
+
+
+async def _asynchronous(items):
+    for item in items:
+        yield item
+
+
+def _iterates(annotation):
+    """Whether the declared output arrives item by item."""
+    origin = typing.get_origin(annotation) or annotation
+    return (
+        inspect.isclass(origin)
+        and (origin.__module__ == "collections.abc" or origin.__module__.startswith("cog"))
+        and origin.__name__.endswith(("Iterator", "Iterable", "Generator"))
+    )
 
 
 def build(reference, train=False):
@@ -508,7 +530,7 @@ def build(reference, train=False):
     user = target() if method is not None else None
     bound = function if method is None else getattr(user, method)
 
-    run = _runner(bound, converters)
+    run = _runner(bound, converters, _iterates(hints.get("return")))
     run.__annotations__ = hints
     defaults = [
         p.replace(default=p.default.default if isinstance(p.default, cog.FieldInfo) else p.default) for p in parameters

@@ -197,6 +197,31 @@ async def test_async_generator_failing_half_way_keeps_its_chunks(start: Any) -> 
         assert "half way" in result.logs
 
 
+async def test_iterators_that_return_lists_still_stream(start: Any) -> None:
+    source = """
+        from typing import AsyncIterator, Iterator
+        class Runner:
+            def run(self, n: int) -> Iterator[int]:
+                return list(range(n))
+    """
+    async with start(source) as running:
+        result = await running.predict({"n": 3})
+        assert (result.output, result.chunks) == ([0, 1, 2], [0, 1, 2])
+    async with start(source.replace("def run", "async def run").replace(" Iterator[", " AsyncIterator[")) as running:
+        result = await running.predict({"n": 3})
+        assert (result.output, result.chunks) == ([0, 1, 2], [0, 1, 2])
+        assert (await running.predict({"n": 0})).output == []
+
+
+async def test_large_lists_travel_as_one_value(start: Any) -> None:
+    source = "class Runner:\n    def run(self, n: int) -> list[float]:\n        return [0.5] * n\n"
+    async with start(source) as running:
+        result = await running.predict({"n": 20000})
+        assert (len(result.output), result.chunks) == (20000, [])
+        assert (await running.predict({"n": 1})).output == [0.5]
+        assert (await running.predict({"n": 0})).output == []
+
+
 async def test_async_model_runs_several_at_a_time(start: Any) -> None:
     source = """
         import asyncio
