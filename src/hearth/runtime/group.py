@@ -90,15 +90,15 @@ class Group:
     def meet_worker(self) -> bool:
         """Begins to watch the leader's first child; False while there is none."""
         if len(self._watches) == 1:
-            children = [p.pid for p in processes.table().values() if p.parent == self.pid]
+            children = [p.pid for p in processes.family(self.pid) if p.parent == self.pid]
             with contextlib.suppress(ProcessLookupError):
                 loop = asyncio.get_running_loop()
                 self._watches += [processes.watch_exit(loop, pid, self.worker.set_result) for pid in children[:1]]
         return len(self._watches) > 1
 
     def memory(self) -> int:
-        """Bytes, resident, of all members."""
-        return sum(process.memory for process in processes.table().values() if process.group == self.pid)
+        """Bytes, resident, of the leader and its descendants."""
+        return sum(process.memory for process in processes.family(self.pid))
 
     def drain(self) -> None:
         """Takes what was printed up to now."""

@@ -73,6 +73,22 @@ def descendants(processes: dict[int, Process], root: int) -> set[int]:
     return found
 
 
+def family(root: int) -> list[Process]:
+    """`root` and its descendants. On Linux it reads nothing of other processes, however many there are."""
+    if not _LINUX:
+        processes = table()
+        return [processes[pid] for pid in {root, *descendants(processes, root)} if pid in processes]
+    found = []
+    waiting = [str(root)]
+    while waiting:
+        pid = waiting.pop()
+        process = _read_stat(pid)
+        if process is not None:
+            found.append(process)
+            waiting += _children(pid)
+    return found
+
+
 def kill_all(members: Callable[[], Iterable[Process]], patience: float) -> int:
     """SIGKILLs what `members` finds, again and again until it finds nothing alive; how many there were.
 
@@ -159,6 +175,18 @@ def _read_stat(pid: str) -> Process | None:
         started=fields[19].decode(),
         status=0 if alive else int(fields[49]),
     )
+
+
+def _children(pid: str) -> list[str]:
+    found: list[str] = []
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            fd = os.open(f"/proc/{pid}/task/{thread}/children", os.O_RDONLY)
+            try:
+                found += os.read(fd, 65536).decode().split()
+            finally:
+                os.close(fd)
+    return found
 
 
 def _marked_by_proc(marker: str) -> dict[int, str]:

@@ -63,6 +63,14 @@ def test_descendants_are_found_through_generations() -> None:
     assert processes.descendants(table, 5) == set()
 
 
+def test_a_family_is_found_from_its_head(sleeper: subprocess.Popen[bytes]) -> None:
+    found = {process.pid: process for process in processes.family(os.getpid())}
+    assert found[sleeper.pid].parent == os.getpid()
+    assert os.getpid() in found
+    assert os.getppid() not in found
+    assert [process.pid for process in processes.family(sleeper.pid)] == [sleeper.pid]
+
+
 def test_kill_all_goes_on_until_nothing_is_found(sleeper: subprocess.Popen[bytes]) -> None:
     def members() -> list[Process]:
         found = processes.find(sleeper.pid)
