@@ -25,7 +25,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     data: Path = Path("hearth-data")
     """Everything Hearth keeps on this disk."""
     host: str = "127.0.0.1"
+    """Address to listen on. Beyond this machine: `0.0.0.0` or an address of its own, and `tls_names`."""
     port: int = 8700
+    """Port to listen on; 0 picks one."""
     tls: bool = True
     """Serve https with a certificate of a local authority made on first start: the official clients wrap
     only https and data outputs."""
@@ -44,7 +46,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Seals secrets at rest; default: made on first start and kept in the data folder."""
 
     bootstrap_user: str = "admin"
+    """Name of the account that is made at the start if it does not exist. It is an admin."""
     bootstrap_token: str | None = None
+    """Its token, if it has none yet. Default: one is made and printed once."""
 
     allow_private_addresses: bool = False
     """Let webhooks and input URLs reach private ranges. Loopback is allowed by itself when the server
@@ -55,10 +59,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_instances: int = 8
     """Instances at the same time, over all models."""
     max_instances_per_version: int = 1
+    """How many of them one version may have when its line grows."""
     idle_timeout: float = 300.0
     """An instance without work this long is stopped."""
     setup_timeout: float = 600.0
+    """How long an instance may take from its start until the model is ready."""
     run_timeout: float = 1800.0
+    """How long one prediction may run; then it is stopped and fails."""
     cancel_grace: float = 10.0
     """Between a polite cancel and a kill."""
     drain_timeout: float = 30.0
@@ -73,6 +80,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_input_file: int = 2 * 1024**3
     """One file that an input URL names."""
     max_output_file: int = 10 * 1024**3
+    """One file that a model makes."""
     max_body: int = 64 * 1024 * 1024
     """One JSON body; inline data URIs count."""
     inline_limit: int = 256 * 1024
@@ -81,12 +89,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Over plain http, file outputs up to this size come as data URIs in held replies."""
 
     upload_ttl: float = 24 * 3600.0
+    """How long an uploaded file is kept."""
     retention: float = 30 * 24 * 3600.0
     """How long a finished prediction keeps its input, output, logs and files."""
     show_aborted: bool = False
     """Show `aborted` on the wire instead of `canceled`. Current official clients break on it."""
 
     log_level: str = "info"
+    """debug, info, warning or error."""
     log_format: str = "text"
     """text or json."""
     model_environment: dict[str, str] = {}
