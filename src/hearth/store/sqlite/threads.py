@@ -135,7 +135,7 @@ def _commit(connection: apsw.Connection, batch: list[_Job]) -> list[_Outcome]:
                 outcomes.append((future, None, error))
             execute("RELEASE operation")
         execute("COMMIT")
-    except apsw.Error as error:
+    except Exception as error:
         if connection.in_transaction:
             execute("ROLLBACK")
         log.exception("store.commit_failed: %d operations were not written", len(batch))
@@ -143,7 +143,7 @@ def _commit(connection: apsw.Connection, batch: list[_Job]) -> list[_Outcome]:
     return outcomes
 
 
-def _not_written(error: apsw.Error) -> Unavailable:
+def _not_written(error: Exception) -> Unavailable:
     return Unavailable(
         f"The database could not be written: {error}",
         hint="See whether the disk is full or read-only, or another program holds the database.",
