@@ -25,6 +25,7 @@ from hearth.cog.events import (
     Output,
     Started,
     plain_error,
+    unwrapped,
 )
 from hearth.errors import HearthError, InstanceLost, InvalidField, InvalidInput, TooLarge, Unavailable
 
@@ -229,7 +230,9 @@ class _Run:
     def take(self, name: bytes, data: bytes) -> bool:
         if name == b"output":
             if not data.startswith(_WRAPPED):
-                self._on_event(_output.decode(data))
+                output = _output.decode(data)
+                chunk = unwrapped(output.chunk)
+                self._on_event(output if chunk is output.chunk else Output(chunk, output.index))
         elif name == b"log":
             self._on_event(_log.decode(data))
         elif name == b"metric":
@@ -249,6 +252,7 @@ class _Run:
             self._on_event(metric if metric.mode != "increment" else Metric(metric.name, metric.value, "incr"))
             return
         item = metric.value.get("v") if isinstance(metric.value, dict) else metric.value
+        item = unwrapped(item)
         self._items.append(item)
         self._on_event(Output(item, len(self._items) - 1))
 
@@ -269,12 +273,12 @@ class _Run:
     def _output(self, output: Any) -> Any:
         if self._items:
             return self._items
-        if type(output) is dict and len(output) == 1:
-            if VALUE in output:
-                return output[VALUE]
-            if CHUNK_METRIC in output:
-                return []
-        return output
+        if type(output) is list:
+            items = [unwrapped(item) for item in output]
+            return items if any(a is not b for a, b in zip(items, output, strict=True)) else output
+        if type(output) is dict and len(output) == 1 and CHUNK_METRIC in output:
+            return []
+        return unwrapped(output)
 
     def result(self) -> Completed:
         assert self._completed is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, Literal
 
 import msgspec
@@ -51,10 +52,24 @@ CHUNK_METRIC = "hearth_chunk"
 stream with them. `wrapper.py` has the same words."""
 
 VALUE = "hearth_value"
-"""Key around every result that is no iterator: coglet would send a bare list element by element."""
+"""Key around the JSON text of every result that is no iterator: coglet would send a list element by element."""
+
+ITEM = "hearth_item"
+"""Key around the JSON text of an iterator's item that is a list or an object."""
 
 ID_CONTEXT = "hearth_id"
 """The prediction's id inside coglet's context: the wrapper names the folder of its output files by it."""
+
+
+def unwrapped(value: Any) -> Any:
+    """A result or an item as the model meant it, whatever the wrapper put around it."""
+    if type(value) is dict and len(value) == 1:
+        text = value.get(VALUE, value.get(ITEM))
+        if isinstance(text, str):
+            with contextlib.suppress(msgspec.DecodeError):  # a text that the model itself put there
+                return msgspec.json.decode(text)
+    return value
+
 
 _PREFIX = "Prediction failed: "
 _PREFIXES = ("Generator iteration error: ", "Async prediction failed: ", "Training failed: ")

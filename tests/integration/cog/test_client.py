@@ -198,8 +198,8 @@ async def test_items_by_metric_make_the_output() -> None:
 
 
 async def test_a_wrapped_result_comes_once_and_bare() -> None:
-    output = b'event: output\ndata: {"chunk":{"hearth_value":[1]},"index":0}\n\n'
-    done = b'event: completed\ndata: {"status":"succeeded","output":{"hearth_value":[1]},"metrics":{}}\n\n'
+    output = b'event: output\ndata: {"chunk":{"hearth_value":"[1]"},"index":0}\n\n'
+    done = b'event: completed\ndata: {"status":"succeeded","output":{"hearth_value":"[1]"},"metrics":{}}\n\n'
     async with serving(Script(HEAD + chunk(START + output + done) + END)) as coglet:
         events: list[Event] = []
         completed = await predict(coglet, events)

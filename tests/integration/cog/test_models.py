@@ -197,6 +197,25 @@ async def test_async_generator_failing_half_way_keeps_its_chunks(start: Any) -> 
         assert "half way" in result.logs
 
 
+async def test_items_that_are_objects_and_the_order_of_keys(start: Any) -> None:
+    source = """
+        from typing import Any, AsyncIterator, Iterator
+        class Runner:
+            def run(self) -> Iterator[dict]:
+                yield {"z": [1, 2], "a": None}
+                yield "text"
+                yield [[0.5], {"hearth_item": "[]"}]
+    """
+    items = [{"z": [1, 2], "a": None}, "text", [[0.5], {"hearth_item": "[]"}]]
+    for text in (source, source.replace("def run", "async def run").replace("Iterator[dict]", "AsyncIterator[dict]")):
+        async with start(text) as running:
+            result = await running.predict()
+            assert (result.output, result.chunks) == (items, items)
+            assert list(result.output[0]) == ["z", "a"]
+    async with start("class Runner:\n    def run(self) -> dict:\n        return {'z': 1, 'a': 2}\n") as running:
+        assert list((await running.predict()).output) == ["z", "a"]
+
+
 async def test_iterators_that_return_lists_still_stream(start: Any) -> None:
     source = """
         from typing import AsyncIterator, Iterator
