@@ -33,6 +33,8 @@ _LOST = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InterfaceError,
 )
 
@@ -114,8 +116,8 @@ class Database:
             yield
         except _LOST as error:
             raise Unavailable(
-                f"PostgreSQL at {urlsplit(self._url).hostname or 'the local socket'} does not answer: {error}",
-                hint="Start it, or correct the database URL; Hearth connects again by itself.",
+                f"PostgreSQL at {urlsplit(self._url).hostname or 'the local socket'} cannot be used: {error}",
+                hint="Start it, or correct the database URL; a running Hearth connects again by itself.",
             ) from error
 
     async def _migrate(self) -> None:
