@@ -19,6 +19,9 @@ def test_a_child_that_ends_without_reading_is_no_error(monkeypatch: pytest.Monke
     async def start_and_lose(*arguments: Any, **options: Any) -> asyncio.subprocess.Process:
         process = await start(*arguments, **options)
         await process.wait()
+        if process.stdin is not None:
+            for _ in range(10):  # turns of the loop, in which it notices
+                await asyncio.sleep(0)
         return process
 
     monkeypatch.setattr(asyncio, "create_subprocess_exec", start_and_lose)
