@@ -126,6 +126,7 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
         render=wire.render,
         options=EngineOptions(
             folder=settings.data / "work",
+            single=settings.database is None,
             **{
                 name: getattr(settings, name)
                 for name in (
@@ -136,6 +137,11 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
         ),
     )  # fmt: skip
     prometheus_client.ProcessCollector(registry=engine.metrics.registry)
+
+    async def ready() -> None:
+        engine.ready()
+        await store.ping()
+
     services = Services(
         predictions=Predictions(store=store, bus=bus, versions=resolver, inputs=inputs, clock=clock),
         streams=streams,
@@ -153,7 +159,7 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
         bus=bus,
         wire=wire,
         metrics=Metrics(engine.metrics.registry),
-        ready=store.ping,
+        ready=ready,
     )
     options = Options(**{name: getattr(settings, name) for name in Options.__struct_fields__})
     async with contextlib.AsyncExitStack() as stack:

@@ -62,6 +62,8 @@ class PredictionBody(msgspec.Struct, frozen=True, kw_only=True):
     logs: str
     error: str | None
     status: Status
+    reason: str | UnsetType = UNSET
+    """Ours: one sentence on what it waits for, until it starts."""
     source: Literal["api", "web"] | UnsetType = UNSET
     data_removed: bool
     created_at: datetime
@@ -255,6 +257,9 @@ def _maybe(at: float | None) -> datetime | None:
     return None if at is None else datetime.fromtimestamp(at, UTC)
 
 
+_WAITING = frozenset({Phase.QUEUED, Phase.BOOTING})
+
+
 class StreamTokens(Protocol):
     def token(self, prediction_id: str) -> str: ...
 
@@ -314,6 +319,7 @@ class Wire:
             logs=prediction.logs,
             error=prediction.error or None,
             status=self._status[prediction.phase],
+            reason=prediction.reason if prediction.reason and prediction.phase in _WAITING else UNSET,
             source="web" if prediction.source == "web" else "api",
             data_removed=prediction.data_removed,
             created_at=datetime.fromtimestamp(prediction.created_at, UTC),

@@ -40,10 +40,12 @@ def data_folder(data: Path | None = None) -> Path:
 
 
 def find(data: Path | None = None) -> Connection:
-    """The server to talk to. Raises Failure where there is none."""
+    """The server to talk to; a folder named on the command line beats the environment. Raises Failure."""
     url, token = os.environ.get("HEARTH_URL"), os.environ.get("HEARTH_TOKEN")
     left = left_by_serve(data_folder(data))
-    if url:
+    if data is not None and left is not None:
+        return left
+    if url and data is None:
         url = url.rstrip("/").removesuffix("/v1")
         same = left if left and left.url == url else None
         if not token and not same:
@@ -55,7 +57,7 @@ def find(data: Path | None = None) -> Connection:
             f"No server found: nothing in {data_folder(data)}, and HEARTH_URL is not set.",
             "Start one with `hearth serve`, or run this where its hearth-data folder is (or pass --data).",
         )
-    return msgspec.structs.replace(left, token=token) if token else left
+    return msgspec.structs.replace(left, token=token) if token and not url else left
 
 
 def leave(folder: Path, connection: Connection) -> None:

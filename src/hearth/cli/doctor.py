@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import platform
 import shutil
@@ -20,6 +21,7 @@ from hearth import __version__
 from hearth.cli.connection import Client, Failure, data_folder, find
 from hearth.cli.options import Data, Json
 from hearth.cli.output import out, show_json, size
+from hearth.cog.interpreters import installed
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -84,18 +86,12 @@ def uv_path() -> str | None:
 
 
 def _interpreters() -> Finding:
-    found = []
-    for minor in range(10, 14):
-        path = shutil.which(f"python3.{minor}")
-        if path and subprocess.run([path, "-c", ""], capture_output=True, check=False).returncode == 0:
-            found.append(f"3.{minor}")
-    own = f"{sys.version_info.major}.{sys.version_info.minor}"
-    known = sorted({*found, own}, key=lambda v: int(v.split(".")[1]))
+    known = asyncio.run(installed(os.environ))
     return Finding(
         "Interpreters for models",
         "ok" if len(known) > 1 else "warn",
         ", ".join(known),
-        None if len(known) > 1 else "models that ask for another Python need it installed: uv python install 3.12",
+        None if len(known) > 1 else "a model that asks for another Python gets it from uv, if uv can download it",
     )
 
 

@@ -9,12 +9,11 @@ from typing import Annotated, Any
 from urllib.parse import unquote, urlsplit
 
 import typer
+from rich.markup import escape
 
 from hearth.cli.connection import Client, Failure, find
 from hearth.cli.options import Data, Json
 from hearth.cli.output import err, out, show_json
-
-TERMINAL = ("succeeded", "failed", "canceled", "aborted")
 
 
 def run(
@@ -51,8 +50,12 @@ def run(
             show_json(prediction)
         elif prediction["status"] == "succeeded" and not streamed:
             _show(prediction["output"])
+    if prediction["status"] == "failed":
+        raise Failure(f"The prediction failed: {prediction['error']}")
     if prediction["status"] != "succeeded":
-        raise Failure(f"The prediction {prediction['status']}: {prediction['error'] or prediction['id']}")
+        raise Failure(
+            f"The prediction was {prediction['status']}.", f"Its story: hearth logs --json {prediction['id']}"
+        )
 
 
 def _inputs(client: Client, name: str, version: str, pairs: list[str], whole: str | None) -> dict[str, Any]:
@@ -72,16 +75,10 @@ def _inputs(client: Client, name: str, version: str, pairs: list[str], whole: st
         key, equals, text = pair.partition("=")
         if not equals:
             raise Failure(f"-i {pair}: expected KEY=VALUE.")
-        value = (
-            _upload(client, Path(text[1:]))
-            if text.startswith("@")
-            else _typed(text, _resolve(schema, properties.get(key, {})))
-        )
-        if _resolve(schema, properties.get(key, {})).get("type") == "array" and (
-            key in values or not isinstance(value, list)
-        ):
-            before = values.get(key, [])
-            value = [*before, *(value if isinstance(value, list) else [value])]
+        field = _resolve(schema, properties.get(key, {}))
+        value = _upload(client, Path(text[1:])) if text.startswith("@") else _typed(key, text, field)
+        if field.get("type") == "array":  # -i images=@a.png -i images=@b.png
+            value = [*values.get(key, []), *(value if isinstance(value, list) else [value])]
         values[key] = value
     return values
 
@@ -94,8 +91,10 @@ def _resolve(schema: dict[str, Any], field: dict[str, Any]) -> dict[str, Any]:
     return field
 
 
-def _typed(text: str, field: dict[str, Any]) -> Any:
+def _typed(key: str, text: str, field: dict[str, Any]) -> Any:
     """What `text` means for a field of this schema; the server refuses what does not fit."""
+    if field.get("format") == "uri" and not text.startswith(("http://", "https://", "data:")):
+        raise Failure(f"{key} is a file: {text!r} is no URL.", f"To send a local file: -i {key}=@{text}")
     if field.get("type") == "string":
         return text
     try:
@@ -117,6 +116,8 @@ def _upload(client: Client, path: Path) -> str:
 def _follow(client: Client, prediction: dict[str, Any], quiet: bool) -> bool:
     """Show the prediction live until it ends; whether its output has been printed already."""
     streamed = False
+    if not quiet and (reason := client.call("GET", f"predictions/{prediction['id']}").get("reason")):
+        err.print(f"[dim]{escape(reason)}[/dim]")
     files = bool("/files/" in prediction["urls"].get("stream", ""))
     for kind, _, text in client.events(f"predictions/{prediction['id']}/events?follow=true"):
         if quiet:
@@ -129,8 +130,8 @@ def _follow(client: Client, prediction: dict[str, Any], quiet: bool) -> bool:
             sys.stdout.write(data)
             sys.stdout.flush()
             streamed = True
-        elif kind in ("booting", "returned"):
-            err.print(f"[dim]{data['because']}[/dim]")
+        elif kind == "returned":
+            err.print(f"[dim]{escape(data['because'])}[/dim]")
     if streamed:
         sys.stdout.write("\n")
     return streamed
