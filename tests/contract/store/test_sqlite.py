@@ -97,7 +97,7 @@ async def test_commits_are_durable_by_setting(store: SQLiteStore):
 
 async def test_a_bug_in_one_operation_stays_with_whoever_asked(store: SQLiteStore, make):
     def buggy(db: apsw.Connection) -> None:
-        db.execute("INSERT INTO pings VALUES (1, 5.0)")
+        db.execute("INSERT INTO pings VALUES (1, 5)")
         raise ZeroDivisionError
 
     failing = store._writer.submit(buggy)
@@ -127,6 +127,15 @@ async def test_an_event_loop_that_ends_takes_no_thread_with_it(path: Path, make,
     await store.open()
     assert await store.predictions.get(prediction.id) == prediction
     await store.close()
+
+
+async def test_every_ping_writes(store: SQLiteStore, path: Path):
+    log = path.with_name("hearth.db-wal")
+    sizes = [log.stat().st_size]
+    for _ in range(5):
+        await store.ping()
+        sizes.append(log.stat().st_size)
+    assert sizes == sorted(set(sizes))
 
 
 async def test_readers_cannot_write(store: SQLiteStore):

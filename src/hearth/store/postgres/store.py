@@ -11,9 +11,7 @@ from hearth.store.postgres.outbox import PostgresOutbox
 from hearth.store.postgres.predictions import PostgresPredictions
 from hearth.store.postgres.queue import PostgresQueue
 
-PING = """
-INSERT INTO pings VALUES (1, extract(epoch FROM now())) ON CONFLICT (id) DO UPDATE SET at = excluded.at
-"""
+PING = "INSERT INTO pings VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET number = pings.number + 1"
 
 
 class PostgresStore:

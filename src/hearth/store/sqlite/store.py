@@ -19,7 +19,7 @@ from hearth.store.sqlite.queue import SQLiteQueue
 from hearth.store.sqlite.threads import Readers, Writer
 
 READERS = 2
-PING = "INSERT INTO pings VALUES (1, unixepoch('subsec')) ON CONFLICT (id) DO UPDATE SET at = excluded.at"
+PING = "INSERT INTO pings VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET number = pings.number + 1"
 
 
 class SQLiteStore:

@@ -208,8 +208,8 @@ CREATE TABLE attempts (
     PRIMARY KEY (delivery_id, number)
 ) STRICT, WITHOUT ROWID;
 
--- What ping() writes to.
+-- What ping() writes to. A counter, because SQLite spares itself a write that changes nothing.
 CREATE TABLE pings (
-    id INTEGER PRIMARY KEY CHECK (id = 1),
-    at REAL NOT NULL
+    id     INTEGER PRIMARY KEY CHECK (id = 1),
+    number INTEGER NOT NULL
 ) STRICT;
