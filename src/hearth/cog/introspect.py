@@ -40,10 +40,10 @@ _INPUT_FIELDS = (
 )
 
 
-def load_wrapper():
-    """The wrapper's functions that find the user's code: what is described is what will run."""
-    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "wrapper.py")
-    spec = importlib.util.spec_from_file_location("hearth_wrapper", path)
+def load_finder():
+    """The functions by which the wrapper finds the user's code: what is described is what will run."""
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "loading.py")
+    spec = importlib.util.spec_from_file_location("hearth_loading", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -202,13 +202,13 @@ def parameter_fact(parameter, hint):
     return fact
 
 
-def signature_fact(wrapper, modules, reference, train):
+def signature_fact(finder, modules, reference, train):
     path, _, name = reference.partition(":")
-    module = modules[path] if path in modules else modules.setdefault(path, wrapper.load_module(path))
-    target = wrapper.find_target(module, name, train)
-    method, function = wrapper.find_method(target, train)
-    written = wrapper.unwrap(function)
-    hints = wrapper.hints_of(written)
+    module = modules[path] if path in modules else modules.setdefault(path, finder.load_module(path))
+    target = finder.find_target(module, name, train)
+    method, function = finder.find_method(target, train)
+    written = finder.unwrap(function)
+    hints = finder.hints_of(written)
     parameters = []
     for position, parameter in enumerate(inspect.signature(written).parameters.values()):
         if method is not None and position == 0 and parameter.name == "self":
@@ -231,7 +231,7 @@ def signature_fact(wrapper, modules, reference, train):
         "concurrent_max": next(
             (f.__cog_concurrent_max__ for f in layers if hasattr(f, "__cog_concurrent_max__")), None
         ),
-        "takes_weights": setup is not None and "weights" in inspect.signature(wrapper.unwrap(setup)).parameters,
+        "takes_weights": setup is not None and "weights" in inspect.signature(finder.unwrap(setup)).parameters,
     }
 
 
@@ -242,11 +242,11 @@ def main():
     sys.path[0] = ""  # the model's folder instead of this one
     facts, modules = {}, {}
     try:
-        wrapper = load_wrapper()
-        wrapper.install_compatibility()
+        finder = load_finder()
+        finder.install_compatibility()
         remember_decorators()
         for mode in ("predict", "train"):
-            facts[mode] = signature_fact(wrapper, modules, request[mode], mode == "train") if request[mode] else None
+            facts[mode] = signature_fact(finder, modules, request[mode], mode == "train") if request[mode] else None
         text = json.dumps(facts, allow_nan=False)
     except BaseException as error:  # noqa: BLE001 - whatever the model's import raises is the answer
         sys.stdout.flush()

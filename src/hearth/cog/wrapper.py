@@ -1,7 +1,7 @@
 """Runs inside the model's process: coglet loads `Model` from here, and `Model` runs the user's code.
 
-One file, standard library only, Python 3.10 to 3.13, started with COG_PREDICT_TYPE_STUB=/path/wrapper.py:Model.
-It mends what coglet leaves open (cog-runtime.md 11 and 14): files by path and in order, items of async
+Standard library and the `loading.py` beside it only, Python 3.10 to 3.13, started with
+COG_PREDICT_TYPE_STUB=/path/wrapper.py:Model. It mends what coglet leaves open (cog-runtime.md 11 and 14): files by path and in order, items of async
 generators at once, tracebacks and half lines in the logs, models written for older Cog, trainers.
 
 Environment:
@@ -58,7 +58,16 @@ class OutputError(Exception):
     """The model returned something that can't be handed over."""
 
 
-# Loading the user's code
+def _load_sibling(name):
+    """A module of this folder, which is not on the model's sys.path."""
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), f"{name}.py")
+    spec = importlib.util.spec_from_file_location(f"hearth_{name}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+loading = _load_sibling("loading")
 
 
 def guard():
@@ -75,154 +84,6 @@ def guard():
         os.killpg(os.getpgrp(), signal.SIGKILL)
 
     threading.Thread(target=wait, name="hearth-guard", daemon=True).start()
-
-
-def load_module(path):
-    """The user's module, registered under its file's stem as Cog does, so that pickling finds it."""
-    name = os.path.basename(path).removesuffix(".py")
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"cannot load {path}")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-def find_target(module, name, train=False):
-    """The class or function that a reference means. Without a name: Runner, else Predictor; or train."""
-    names = [name] if name else ["train"] if train else ["Runner", "Predictor"]
-    for candidate in names:
-        target = getattr(module, candidate, None)
-        if target is not None:
-            return target
-    raise AttributeError(f"{module.__name__}.py has no {' or '.join(names)}")
-
-
-def find_method(target, train=False):
-    """(name, function) of what a class runs; None and the function itself for a function."""
-    if not inspect.isclass(target):
-        if not callable(target):
-            raise TypeError(f"{target!r} is neither a class nor a function")
-        return None, target
-    wanted = ["train", "run", "predict"] if train else ["run", "predict"]
-    own = [name for name in wanted if _defined(target, name)]
-    if train and "train" in own:
-        own = ["train"]
-    if not own:
-        raise TypeError(f"{target.__name__} has no method {' or '.join(wanted)}")
-    if len(own) > 1:
-        raise TypeError(f"{target.__name__} must define either run() or predict(), not both")
-    return own[0], getattr(target, own[0])
-
-
-def _defined(cls, name):
-    return any(name in base.__dict__ for base in cls.__mro__ if base.__module__ != "cog.predictor")
-
-
-def unwrap(function):
-    """The function that was written, below decorators, also those that forgot functools.wraps."""
-    while True:
-        inner = getattr(function, "__wrapped__", None)
-        if inner is None and getattr(function, "__closure__", None):
-            kinds = {p.kind for p in inspect.signature(function).parameters.values()}
-            cells = []
-            for cell in function.__closure__:
-                with contextlib.suppress(ValueError):  # an empty cell
-                    cells.append(cell.cell_contents)
-            functions = [cell for cell in cells if inspect.isfunction(cell)]
-            if kinds & {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD} and len(functions) == 1:
-                inner = functions[0]
-        if inner is None:
-            return function
-        function = inner
-
-
-def hints_of(function):
-    """Annotations with strings resolved where that is possible."""
-    try:
-        return typing.get_type_hints(function, include_extras=True)
-    except (NameError, TypeError, AttributeError, SyntaxError):
-        return dict(getattr(function, "__annotations__", {}))
-
-
-def _unwrap_defaults(function):
-    """Replaces `Input(...)` by its default: coglet does so only on the function that it sees itself."""
-    import cog
-
-    def plain(value):
-        return value.default if isinstance(value, cog.FieldInfo) else value
-
-    if getattr(function, "__defaults__", None):
-        function.__defaults__ = tuple(plain(value) for value in function.__defaults__)
-    if getattr(function, "__kwdefaults__", None):
-        function.__kwdefaults__ = {name: plain(value) for name, value in function.__kwdefaults__.items()}
-
-
-# Models written for older Cog
-
-
-class BaseModel:
-    """cog.BaseModel as models know it from its pydantic days, without pydantic."""
-
-    def __init_subclass__(cls, *, auto_dataclass=True, init=True, **options):
-        super().__init_subclass__()
-        if not auto_dataclass:
-            return
-        for name, annotation in inspect.get_annotations(cls).items():
-            value = cls.__dict__.get(name, dataclasses.MISSING)
-            if value is dataclasses.MISSING:
-                if _is_optional(annotation):
-                    setattr(cls, name, None)
-            elif isinstance(value, (list, dict, set)):
-                setattr(cls, name, dataclasses.field(default_factory=functools.partial(type(value), value)))
-            elif type(value).__name__ == "FieldInfo":
-                default = getattr(value, "default", None)
-                setattr(cls, name, None if repr(default) == "PydanticUndefined" else default)
-        dataclasses.dataclass(init=init, kw_only=True, **options)(cls)
-
-    def model_dump(self, **_):
-        return {f.name: _dump(getattr(self, f.name)) for f in dataclasses.fields(self)}
-
-    def model_dump_json(self, **_):
-        return json.dumps(self.model_dump(), default=str)
-
-    dict = model_dump
-    json = model_dump_json
-
-
-def _is_optional(annotation):
-    if isinstance(annotation, str):
-        text = annotation.replace(" ", "")
-        return text.startswith(("Optional[", "typing.Optional[")) or text.endswith("|None") or "None|" in text
-    return type(None) in typing.get_args(annotation) or annotation is typing.Any
-
-
-def _dump(value):
-    if isinstance(value, BaseModel):
-        return value.model_dump()
-    if isinstance(value, (list, tuple)):
-        return [_dump(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _dump(item) for key, item in value.items()}
-    return value
-
-
-def install_compatibility():
-    """Before the model is imported: the old cog.BaseModel, and cog.Path and cog.File as pydantic fields."""
-    import cog
-    import cog.model
-
-    BaseModel.__module__, BaseModel.__qualname__ = "cog", "BaseModel"
-    cog.BaseModel = cog.model.BaseModel = BaseModel
-
-    def schema(cls, source, handler):
-        from pydantic_core import core_schema
-
-        return core_schema.any_schema()
-
-    for cls in (cog.Path, cog.File, cog.Secret):
-        cls.__get_pydantic_core_schema__ = classmethod(schema)
 
 
 # Inputs
@@ -461,7 +322,7 @@ def _runner(function, converters, iterates):
     element by element, and takes 36 microseconds to convert each number, a minute for a matrix."""
     import cog
 
-    inner = unwrap(function)
+    inner = loading.unwrap(function)
 
     def live(result):
         return (hasattr(result, "__next__") and not isinstance(result, io.IOBase)) or (
@@ -532,14 +393,14 @@ def build(reference, train=False):
     import cog
 
     path, _, name = reference.partition(":")
-    module = load_module(path)
-    target = find_target(module, name, train)
-    method, function = find_method(target, train)
-    written = unwrap(function)
-    hints = hints_of(written)
+    module = loading.load_module(path)
+    target = loading.find_target(module, name, train)
+    method, function = loading.find_method(target, train)
+    written = loading.unwrap(function)
+    hints = loading.hints_of(written)
     signature = inspect.signature(written)
     for layer in {function, written, getattr(function, "__wrapped__", function)}:
-        _unwrap_defaults(layer)
+        loading.unwrap_defaults(layer)
     parameters = [p for p in signature.parameters.values() if method is None or p.name != "self"]
     converters = [(p.name, c) for p in parameters if (c := _converter(hints.get(p.name))) is not None]
     user = target() if method is not None else None
@@ -568,7 +429,7 @@ def _setup(setup):
     def call(weights):
         return setup(weights=weights) if takes_weights else setup()
 
-    if inspect.iscoroutinefunction(unwrap(setup)):
+    if inspect.iscoroutinefunction(loading.unwrap(setup)):
 
         async def start(self, weights=None):
             with _reported():
@@ -603,7 +464,7 @@ def __getattr__(name):
 
     guard()
     with _reported():
-        install_compatibility()
+        loading.install_compatibility()
         model = build(os.environ["HEARTH_MODEL"], os.environ.get("HEARTH_MODE") == "train")
     globals()["Model"] = model
     return model

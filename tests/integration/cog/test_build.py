@@ -6,6 +6,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,20 @@ def test_an_environment_holds_cog_and_its_lock(environment: Any) -> None:
     text = subprocess.check_output([environment.python, "-c", "import cog; print(cog.__version__)"], text=True)
     assert text.strip() == COG_VERSION
     assert (environment.bin / "pget").is_file()
+
+
+def test_pget_downloads_and_unpacks(environment: Any, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("a")
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        archive.add(tmp_path / "a.txt", "inside/a.txt")
+    pget = environment.bin / "pget"
+    subprocess.check_call([pget, f"file://{tmp_path}/a.txt", tmp_path / "sub" / "b.txt"])
+    assert (tmp_path / "sub" / "b.txt").read_text() == "a"
+    subprocess.check_call([pget, "-x", f"file://{tmp_path}/a.tar", tmp_path / "unpacked"])
+    assert (tmp_path / "unpacked" / "inside" / "a.txt").read_text() == "a"
+    again = subprocess.run([pget, f"file://{tmp_path}/a.txt", tmp_path / "sub" / "b.txt"], capture_output=True)
+    assert again.returncode == 1
+    assert b"use -f to overwrite" in again.stderr
 
 
 async def test_the_second_push_runs_no_resolver(environments: Environments, environment: Any, tmp_path: Path) -> None:

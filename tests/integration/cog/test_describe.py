@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from hearth.cog import schema
-from hearth.cog.config import CogConfig
+from hearth.cog.build import Environments
+from hearth.cog.config import PYTHON_VERSIONS, CogConfig
 from hearth.cog.openapi import document_of
 from hearth.errors import BuildFailed
 
@@ -59,8 +60,19 @@ EVERYTHING = """
 """
 
 
-async def test_importing_and_reading_give_the_same_document(start: Any) -> None:
+@pytest.mark.parametrize("version", PYTHON_VERSIONS)
+async def test_importing_and_reading_give_the_same_document_on_every_python(
+    environments: Environments, start: Any, version: str
+) -> None:
     folder = start.write(EVERYTHING)
+    try:
+        start.environment = await environments.prepare(
+            CogConfig(python_version=version), workdir=folder, log=start.logs.append
+        )
+    except BuildFailed as error:
+        if "is not installed here" not in error.message:
+            raise
+        pytest.skip(error.message)
     config = CogConfig(predict="predict.py:Predictor", train="predict.py:train")
     both = [
         await schema._facts(script, folder, config, start.environment, start.logs.append, 60)
@@ -70,6 +82,7 @@ async def test_importing_and_reading_give_the_same_document(start: Any) -> None:
     properties = document_of(both[0])["components"]["schemas"]["Input"]["properties"]
     assert properties["seed"] == {"type": "integer", "title": "Seed", "x-order": 5}
     assert properties["maybe"]["default"] is None
+    assert properties["old"] == {"type": "string", "format": "uri", "title": "Old", "x-order": 11}
     assert "default" not in properties["bare"]
     assert "a model that prints" in "\n".join(start.logs)
     assert not list(folder.rglob("__pycache__"))
