@@ -1,8 +1,9 @@
 """Runs inside the model's process: coglet loads `Model` from here, and `Model` runs the user's code.
 
 Standard library and the `loading.py` beside it only, Python 3.10 to 3.13, started with
-COG_PREDICT_TYPE_STUB=/path/wrapper.py:Model. It mends what coglet leaves open (cog-runtime.md 11 and 14): files by path and in order, items of async
-generators at once, tracebacks and half lines in the logs, models written for older Cog, trainers.
+COG_PREDICT_TYPE_STUB=/path/wrapper.py:Model. It mends what coglet leaves open (cog-runtime.md 11 and 14): files by
+path and in order, items of async generators at once, tracebacks and half lines in the logs, models written for
+older Cog, trainers.
 
 Environment:
   HEARTH_MODEL      the real reference, `predict.py:Predictor` or `train.py:train`, relative to the working directory
