@@ -19,7 +19,7 @@ import prometheus_client
 import uvicorn
 
 from hearth import keys, logs, tls
-from hearth.api.app import Options, Services, create_app
+from hearth.api.app import Api, Options, Services, create_app
 from hearth.api.metrics import Metrics
 from hearth.api.shapes import Shapes
 from hearth.api.wire import Wire
@@ -76,7 +76,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     services: Services
     engine: Engine
     accounts: Accounts
-    app: Any
+    app: Api
 
 
 @contextlib.asynccontextmanager
@@ -248,6 +248,7 @@ async def _serve(settings: Settings, listener: socket.socket, ready: Callable[[S
             # First what runs may end, so that held requests and streams get their answers; then the listener closes.
             server.should_exit = True
             await parts.engine.drain(settings.drain_timeout)
+            parts.app.hang_up()  # streams of what went back in line would hold the server up
         stopped.cancel()
         await serving
 
