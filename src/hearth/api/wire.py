@@ -316,7 +316,7 @@ class Wire:
             deployment=prediction.deployment or UNSET,
             input=prediction.input,
             output=prediction.output,
-            logs=prediction.logs,
+            logs=_lines(prediction.logs),
             error=prediction.error or None,
             status=self._status[prediction.phase],
             reason=prediction.reason if prediction.reason and prediction.phase in _WAITING else UNSET,
@@ -338,6 +338,16 @@ class Wire:
             return Urls(get, f"{get}/cancel", f"{origin}/p/{id}")
         room = "files" if shape.stream is StreamKind.FILES else "streams"
         return Urls(get, f"{get}/cancel", f"{origin}/p/{id}", f"{origin}/v1/{room}/{self._token(id)}")
+
+
+def _lines(logs: str) -> str:
+    """Progress bars return the carriage; clients look for them in lines (client-contract.md section 19)."""
+    return logs.replace("\r\n", "\n").replace("\r", "\n") if "\r" in logs else logs
+
+
+def _lines(logs: str) -> str:
+    """Progress bars end with carriage returns; clients look for them at line ends (client-contract.md 19)."""
+    return logs.replace("\r\n", "\n").replace("\r", "\n") if "\r" in logs else logs
 
 
 def _metrics(prediction: Prediction) -> dict[str, Any]:

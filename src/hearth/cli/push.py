@@ -55,14 +55,11 @@ def push(
         else:
             err.print("Every file is on the server already.")
         ended = _follow(client, started["id"], quiet=json)
-        if ended["status"] != "succeeded":
-            # The log told why already, unless it was not shown.
-            raise Failure(
-                f"The build failed: {ended['error']}" if json else "The build failed.",
-                ended.get("hint") if json else None,
-            )
         if json:
             show_json(ended)
+        if ended["status"] != "succeeded":
+            raise Failure("The build failed." if not json else f"The build failed: {ended['error']}")
+        if json:
             return
         err.print(f"Version {ended['version']}")
         err.print(f"Run it: hearth run {model}")
