@@ -33,7 +33,7 @@ from hearth.engine.supervisor import Supervisor
 from hearth.engine.tasks import Tasks
 from hearth.engine.ticket import Cause, Stage, Ticket
 from hearth.errors import HearthError, SetupFailed
-from hearth.policy.autoscale import decide
+from hearth.policy.autoscale import Load, decide
 from hearth.policy.backoff import boot_delay
 from hearth.policy.order import place as place_in_line
 from hearth.policy.placement import Boot, Evict, place, yields
@@ -91,7 +91,16 @@ class Dispatcher:
     def _explain(self, pool: Pool, ticket: Ticket) -> str:
         if self._closed:
             return "the server is stopping; it runs after the restart"
-        return f"{place_in_line(pool.line.position(ticket.account, ticket.id))}; {pool.because}"
+        kept_out = pool.version.id in self._kept_out
+        because = pool.because if kept_out else decide(self._load(pool)).because
+        return f"{place_in_line(pool.line.position(ticket.account, ticket.id))}; {because}"
+
+    def _load(self, pool: Pool) -> Load:
+        return pool.load(
+            now=self._clock.now(),
+            monotonic=self._clock.monotonic(),
+            maximum=self._options.max_instances_per_version,
+        )
 
     def _assign(self, ticket: Ticket, host: Host) -> None:
         """Give it a slot, and a task for the rest of its life."""
@@ -224,13 +233,8 @@ class Dispatcher:
         """Ask the policy how many instances this version should have, and start on it."""
         if self._closed or not pool.line:
             return
-        load = pool.load(
-            now=self._clock.now(),
-            monotonic=self._clock.monotonic(),
-            maximum=self._options.max_instances_per_version,
-        )
+        load = self._load(pool)
         decision = decide(load)
-        pool.because = decision.because
         if pool.again is not None:
             pool.again.cancel()
             pool.again = None
@@ -295,6 +299,7 @@ class Dispatcher:
         pool.slots = host.slots
         pool.promised.pop(host.id, None)
         self._next(host)
+        self._plan(pool)
 
     def failed(self, host: Host, error: SetupFailed) -> None:
         """Whoever waited for it fails, unless another instance will serve them."""
@@ -325,9 +330,9 @@ class Dispatcher:
             self._tidy(pool)
         self._plan_kept_out()
 
-    def wanted(self, host: Host) -> bool:
+    def waiting_for(self, host: Host) -> int:
         pool = self._pools.get(host.version.id)
-        return pool is not None and bool(pool.line)
+        return 0 if pool is None else len(pool.line)
 
     def reset(self, version_id: str) -> None:
         """Forget setup failures of a version."""

@@ -65,10 +65,11 @@ class Engine:
         sealer: Opener,
         clock: Clock,
         render: Render,
+        learn: Callable[[Version], object] = lambda version: None,
         options: EngineOptions,
         registry: CollectorRegistry | None = None,
     ) -> None:
-        """`render` makes the body of a webhook; the metrics are kept in `registry`."""
+        """`render` makes the body of a webhook, and `learn` is told of each version before its predictions are rendered; the metrics are kept in `registry`."""
         self.owner = ids.sortable()
         """Whose leases these are: a fresh name for each start."""
         self.metrics = Metrics(registry)
@@ -149,6 +150,7 @@ class Engine:
             parallel=options.builds,
             built=self._dispatcher.reset,
         )
+        self._learn = learn
         self._reaper = Reaper(
             store=store,
             blobs=blobs,
@@ -157,6 +159,7 @@ class Engine:
             dispatcher=self._dispatcher,
             owner=self.owner,
             options=options,
+            learn=learn,
         )
         self._watch()
 
@@ -181,6 +184,7 @@ class Engine:
         """One thing to do, from the bus."""
         match work:
             case NewPrediction():
+                self._learn(work.version)
                 live = self._recorder.open(work.prediction)
                 self._dispatcher.accept(live, work.version, work.secrets)
             case Withdrawn():

@@ -19,7 +19,7 @@ class Pool:
         self.promised: dict[str, Ticket] = {}
         """Booting instances by id, and the prediction that each was booted for."""
         self.because = ""
-        """The last decision's sentence."""
+        """Why there is no room for another instance, while that is so."""
         self.failures = 0
         """Failed setups in a row."""
         self.blocked_until = 0.0

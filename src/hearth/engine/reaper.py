@@ -38,10 +38,12 @@ class Reaper:
         dispatcher: Dispatcher,
         owner: str,
         options: EngineOptions,
+        learn: Callable[[Version], object],
     ) -> None:
         self._store, self._blobs, self._clock = store, blobs, clock
         self._recorder, self._dispatcher = recorder, dispatcher
         self._owner, self._options = owner, options
+        self._learn = learn
         self._versions: dict[str, Version] = {}
 
     async def start(self) -> None:
@@ -96,6 +98,7 @@ class Reaper:
         events: list[Event] = []
         if prediction.events > 1:
             events = await self._store.predictions.events(prediction.id)
+        version = await self._version(prediction.version)
         live = self._recorder.open(prediction, events)
         verdict = recover(prediction, delivered=claim.delivered, now=self._clock.now())
         if verdict.step in (Step.FAIL, Step.CANCEL, Step.ABORT):
@@ -103,7 +106,6 @@ class Reaper:
             items = list(live.items) or None
             await self._recorder.finish(live, verdict.step, because=verdict.because, error=error, output=items)
             return
-        version = await self._version(prediction.version)
         if version is None:
             await self._recorder.finish(
                 live, Step.FAIL, error="The version of this prediction does not exist any more."
@@ -118,6 +120,7 @@ class Reaper:
         if version is None:
             version = await self._store.versions.get(id)
             if version is not None:
+                self._learn(version)
                 if len(self._versions) >= _VERSIONS:
                     self._versions.clear()
                 self._versions[id] = version

@@ -19,6 +19,7 @@ from hearth.engine.options import EngineOptions
 from hearth.engine.sources import Sources
 from hearth.engine.tasks import Tasks
 from hearth.errors import SetupFailed
+from hearth.policy.autoscale import ends
 from hearth.runtime.base import Instance, InstanceSpec, Runtime
 
 log = logging.getLogger(__name__)
@@ -33,8 +34,8 @@ class Owner(Protocol):
         """Its room is free."""
         ...
 
-    def wanted(self, host: Host) -> bool:
-        """Whether somebody waits for it: then it is not ended for being idle."""
+    def waiting_for(self, host: Host) -> int:
+        """How many predictions wait for its version: then it is not ended for being idle."""
         ...
 
 
@@ -185,12 +186,13 @@ class Supervisor:
         host.idle_alarm = None
         if host.idle_since is None or not host.free:
             return
-        rest = host.idle_since + self._options.idle_timeout - self._clock.monotonic()
-        if rest > 0 or self.owner.wanted(host):
-            wait = rest if rest > 0 else self._options.idle_timeout
-            host.idle_alarm = self._alarms.after(wait, lambda: self._idle_over(host))
+        timeout = self._options.idle_timeout
+        idle = self._clock.monotonic() - host.idle_since
+        if ends(idle, timeout, self.owner.waiting_for(host)):
+            self.end(host, f"idle for {timeout:g} s", self._options.stop_grace)
         else:
-            self.end(host, f"idle for {self._options.idle_timeout:g} s", self._options.stop_grace)
+            wait = timeout - idle if idle < timeout else timeout
+            host.idle_alarm = self._alarms.after(wait, lambda: self._idle_over(host))
 
     # Ends
 

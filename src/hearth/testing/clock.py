@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+from collections.abc import Coroutine
 from itertools import count
+from typing import Any
 
 
 class FakeClock:
@@ -22,12 +24,18 @@ class FakeClock:
     def monotonic(self) -> float:
         return self._elapsed
 
-    async def sleep(self, seconds: float) -> None:
-        if seconds <= 0:
-            await asyncio.sleep(0)
-            return
+    def sleep(self, seconds: float) -> Coroutine[Any, Any, None]:
+        """Counts from the call, not from when the task that waits gets to run: no `advance` can slip between."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._sleepers, (self._elapsed + seconds, next(self._numbers), future))
+        if seconds <= 0:
+            future.set_result(None)
+        else:
+            heapq.heappush(self._sleepers, (self._elapsed + seconds, next(self._numbers), future))
+        return self._sleep(future)
+
+    async def _sleep(self, future: asyncio.Future[None]) -> None:
+        if future.done():
+            await asyncio.sleep(0)
         await future
 
     async def advance(self, seconds: float) -> None:

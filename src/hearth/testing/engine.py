@@ -112,9 +112,11 @@ class FakeBuilder:
         self.gate = asyncio.Event()
         self.gate.set()
         self.about: dict[str, Any] = {}
+        self.began = asyncio.Event()
 
     async def build(self, request: BuildRequest, log: Any) -> BuildResult:
         self.requests.append(request)
+        self.began.set()
         log("resolving\n")
         await self.gate.wait()
         log("installed\n")
@@ -212,9 +214,7 @@ class Bench:
         account = await self.account()
         model = await self.store.models.get("ada", name)
         if model is None:
-            model = Model(
-                id=ids.sortable(), account_id=account.id, owner="ada", name=name, created_at=self.clock.now()
-            )
+            model = Model(id=ids.sortable(), account_id=account.id, owner="ada", name=name, created_at=self.clock.now())
             await self.store.models.create(model)
         version = Version(
             id=(ids.random32() + "0" * 64).translate(str.maketrans("ghjkmnpqrstvwxyz", "0" * 16))[:64],

@@ -186,6 +186,16 @@ class FakeRuntime:
         self.fail_setup: str | None = None
         self.setup_logs = "loading weights\n"
         self.swept = 0
+        self._news = asyncio.Condition()
+
+    async def until(self, *, boots: int = 0, ready: int = 0) -> None:
+        """Wait until this many boots began, and this many instances became ready."""
+        async with asyncio.timeout(10), self._news:
+            await self._news.wait_for(lambda: len(self.specs) >= boots and len(self.instances) >= ready)
+
+    async def _changed(self) -> None:
+        async with self._news:
+            self._news.notify_all()
 
     @property
     def alive(self) -> list[FakeInstance]:
@@ -196,6 +206,7 @@ class FakeRuntime:
     ) -> FakeInstance:
         self.specs.append(spec)
         self.booting += 1
+        await self._changed()
         try:
             setup()
             log(self.setup_logs)
@@ -207,6 +218,7 @@ class FakeRuntime:
         instance = FakeInstance(spec, self.model, self.slots)
         instance.setup_logs = self.setup_logs
         self.instances.append(instance)
+        await self._changed()
         return instance
 
     async def sweep(self) -> int:

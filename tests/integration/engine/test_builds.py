@@ -131,8 +131,7 @@ async def test_an_interrupted_build_runs_again_after_the_restart(bench: Any) -> 
     first.builder.gate.clear()
     build = await queued(first, await source(first, cog_yaml="a"))
     first.bus.submit(BuildQueued(build_id=build.id))
-    while not first.builder.requests:
-        await settle()
+    await first.builder.began.wait()
     await first.engine.stop()
     assert (await first.store.builds.get(build.id)).state is BuildState.RUNNING
     async with bench(clock=first.clock) as second:
@@ -149,8 +148,8 @@ async def test_builds_run_one_at_a_time(started: Any) -> None:
     bench.builder.gate.clear()
     builds = [await queued(bench, await source(bench, cog_yaml=str(n))) for n in range(2)]
     ends = [asyncio.ensure_future(built(bench, build)) for build in builds]
-    while not bench.builder.requests:
-        await settle()
+    await bench.builder.began.wait()
+    await settle()
     assert len(bench.builder.requests) == 1
     bench.builder.gate.set()
     for end in ends:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from hearth.domain.events import Kind
@@ -27,10 +28,11 @@ async def test_cancel_while_its_instance_boots(started: Any) -> None:
     bench = await started()
     bench.runtime.boots.clear()
     id = await bench.submit(await bench.version())
-    await bench.until(id, Kind.BOOTING)
+    await bench.runtime.until(boots=1)
     await bench.cancel(id)
     assert (await bench.end(id)).phase is Phase.CANCELED
     bench.runtime.boots.set()
+    await bench.runtime.until(ready=1)
     await settle()
     assert bench.runtime.instances[0].runs == {}
 
@@ -61,19 +63,17 @@ async def test_cancel_while_it_runs(started: Any) -> None:
 
 
 async def test_cancel_before_the_model_began_reaches_it_all_the_same(started: Any) -> None:
-    runs: list[FakeRun] = []
+    runs: asyncio.Queue[FakeRun] = asyncio.Queue()
 
     async def slow(run: FakeRun) -> Outcome:
-        runs.append(run)
+        runs.put_nowait(run)
         await run.go.wait()
         return await hold(run)
 
     bench = await started(runtime=FakeRuntime(slow))
     id = await bench.submit(await bench.version())
     await bench.until(id, Kind.ASSIGNED)
-    while not runs:
-        await settle()
-    run = runs[0]
+    run = await asyncio.wait_for(runs.get(), 10)
     del run.instance.runs[id]  # the instance does not know the job yet
     await bench.cancel(id)
     await settle()

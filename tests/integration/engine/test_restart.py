@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -11,9 +12,10 @@ from hearth.domain.events import Event, Kind
 from hearth.domain.prediction import Phase, Prediction
 from hearth.errors import Unavailable
 from hearth.policy.recovery import STOPPED_AFTER_OUTPUT
+from hearth.runtime.base import Outcome
 from hearth.testing.clock import settle
 from hearth.testing.engine import ITERATOR, Bench, schema
-from hearth.testing.runtime import FakeRuntime, hold, yields_then_holds
+from hearth.testing.runtime import FakeRun, FakeRuntime, hold, yields_then_holds
 
 
 async def crash(bench: Bench) -> None:
@@ -56,6 +58,7 @@ async def test_running_ones_run_again_only_if_they_delivered_nothing(bench: Any,
         events = await second.store.predictions.events(id)
     assert [event.seq for event in events] == list(range(prediction.events))
     if delivered:
+        assert prediction.phase is Phase.FAILED, (prediction, events)
         assert (prediction.phase, prediction.error, prediction.output) == (Phase.FAILED, STOPPED_AFTER_OUTPUT, ["a"])
     else:
         assert (prediction.phase, prediction.attempt) == (Phase.SUCCEEDED, 2)
@@ -129,8 +132,6 @@ async def test_drain_lets_runs_finish_and_starts_nothing_new(started: Any) -> No
     version = await bench.version()
     running, waiting = [await bench.submit(version) for _ in range(2)]
     await bench.until(running, Kind.STARTED)
-    import asyncio
-
     draining = asyncio.ensure_future(bench.engine.drain(30))
     await settle()
     with pytest.raises(Unavailable):
@@ -171,10 +172,10 @@ async def test_stopping_while_an_instance_boots_leaves_nothing(bench: Any) -> No
     await first.engine.start()
     first.runtime.boots.clear()
     id = await first.submit(await first.version())
-    await first.until(id, Kind.BOOTING)
+    await first.runtime.until(boots=1)
     await first.engine.stop()
     assert first.runtime.booting == 0
-    assert first.bus.instances() == ()
+    assert list(first.bus.instances()) == []
     async with bench(clock=first.clock) as second:
         assert (await second.end(id)).phase is Phase.SUCCEEDED
 
@@ -194,6 +195,7 @@ async def test_a_store_that_refuses_writes_is_tried_until_it_takes_them(
 
     monkeypatch.setattr(bench.store.predictions, "record", full)
     id = await bench.submit(version)
+    await bench.until(id, Kind.STARTED)
     for _ in range(5):
         await bench.advance(1)
     with pytest.raises(Unavailable, match="disk full"):
@@ -208,9 +210,6 @@ async def test_a_store_that_refuses_writes_is_tried_until_it_takes_them(
 
 
 async def test_old_data_is_removed(started: Any, tmp_path: Any) -> None:
-    from hearth.runtime.base import Outcome
-    from hearth.testing.runtime import FakeRun
-
     async def model(run: FakeRun) -> Outcome:
         return Outcome(status="succeeded", output=run.instance.write(tmp_path / "out.txt", b"x"))
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from hearth.bus.base import Withdrawn
 from hearth.domain.events import Kind
 from hearth.domain.instance import InstanceState
 from hearth.domain.prediction import Phase
@@ -166,12 +167,14 @@ async def test_a_run_that_had_delivered_is_not_repeated(started: Any) -> None:
 
 
 async def test_an_instance_lost_before_the_start_costs_no_attempt(started: Any) -> None:
-    bench = await started(runtime=FakeRuntime(crashes(started=False)))
-    id = await bench.submit(await bench.version())
-    await bench.until(id, Kind.RETURNED)
-    bench.runtime.model = stream("x")
-    prediction = await bench.end(id)
+    async def refuses_once(run: FakeRun) -> Outcome:
+        bench.runtime.model = stream("x")
+        return await crashes(started=False)(run)
+
+    bench = await started(runtime=FakeRuntime(refuses_once))
+    prediction = await bench.run(await bench.version())
     assert (prediction.phase, prediction.attempt) == (Phase.SUCCEEDED, 1)
+    assert (await bench.kinds(prediction.id)).count(Kind.RETURNED) == 1
 
 
 async def test_an_instance_that_always_refuses_does_not_loop_for_ever(started: Any) -> None:
@@ -326,8 +329,6 @@ async def test_instances_are_shown_with_state_reason_and_memory(started: Any) ->
 
 
 async def test_a_withdrawn_prediction_leaves_nothing(started: Any) -> None:
-    from hearth.bus.base import Withdrawn
-
     bench = await started(runtime=FakeRuntime(hold))
     version = await bench.version()
     running = await bench.submit(version)

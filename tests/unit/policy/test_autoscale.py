@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hearth.policy.autoscale import PATIENCE, Load, decide, ends
+
+LOADS = st.builds(
+    Load,
+    waiting=st.integers(0, 50),
+    running=st.integers(0, 50),
+    ready=st.integers(0, 8),
+    booting=st.integers(0, 8),
+    slots=st.integers(1, 4),
+    maximum=st.integers(1, 8),
+    oldest=st.floats(0, 100),
+    blocked=st.one_of(st.just(0.0), st.floats(0.1, 60)),
+    failures=st.integers(1, 5),
+)
+
+
+@given(LOADS)
+def test_it_never_wants_more_than_the_limit_nor_fewer_than_there_are(load: Load) -> None:
+    present = load.ready + load.booting
+    decision = decide(load)
+    assert decision.wanted >= present
+    assert decision.wanted <= max(present, load.maximum)
+
+
+@given(LOADS)
+def test_it_always_says_why(load: Load) -> None:
+    assert decide(load).because
+
+
+@given(LOADS)
+def test_it_asks_again_only_in_the_future(load: Load) -> None:
+    again = decide(load).again
+    assert again is None or again > 0
+
+
+@given(LOADS)
+def test_the_first_request_boots_one_at_once(load: Load) -> None:
+    if load.ready == load.booting == 0 and load.waiting and not load.blocked:
+        assert decide(load).wanted == 1
+
+
+@given(LOADS)
+def test_it_boots_nothing_for_nobody_nor_while_blocked(load: Load) -> None:
+    if not load.waiting or load.blocked:
+        assert decide(load).wanted == load.ready + load.booting
+
+
+@given(LOADS)
+def test_it_wants_no_more_slots_than_there_is_work(load: Load) -> None:
+    decision = decide(load)
+    if decision.wanted > load.ready + load.booting:
+        assert (decision.wanted - 1) * load.slots < load.running + load.waiting
+
+
+@given(LOADS, st.integers(1, 20))
+def test_acting_on_a_decision_settles_it(load: Load, steps: int) -> None:
+    """Booting what was wanted leads to a state that wants nothing further: it cannot run away."""
+    wanted = decide(load).wanted
+    booted = Load(
+        waiting=load.waiting,
+        running=load.running,
+        ready=load.ready,
+        booting=wanted - load.ready,
+        slots=load.slots,
+        maximum=load.maximum,
+        oldest=load.oldest,
+    )
+    if wanted >= load.ready and not load.blocked and load.ready + load.booting:
+        assert decide(booted).wanted == wanted
+
+
+def test_patience_before_a_second_one() -> None:
+    load = Load(waiting=2, running=1, ready=1, booting=0, maximum=4, oldest=0.25)
+    decision = decide(load)
+    assert (decision.wanted, decision.again) == (1, PATIENCE - 0.25)
+    late = Load(waiting=2, running=1, ready=1, booting=0, maximum=4, oldest=41)
+    assert (decide(late).wanted, decide(late).because) == (3, "2 waiting, the oldest for 41 s")
+
+
+def test_sentences() -> None:
+    full = Load(waiting=1, running=1, ready=1, booting=0, maximum=1)
+    assert decide(full).because == "its instance is busy (limit 1 for one version)"
+    booting = Load(waiting=3, running=0, ready=0, booting=1, maximum=1)
+    assert decide(booting).because == "an instance is booting"
+    blocked = Load(waiting=1, running=0, ready=0, booting=0, blocked=4.2, failures=3)
+    assert decide(blocked).because == "its setup failed 3 times in a row; the next try is in 5 s"
+
+
+def test_idle_instances_end_unless_somebody_waits() -> None:
+    assert ends(300, 300, 0)
+    assert not ends(299.9, 300, 0)
+    assert not ends(1000, 300, 1)
