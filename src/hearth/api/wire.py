@@ -341,11 +341,6 @@ class Wire:
 
 
 def _lines(logs: str) -> str:
-    """Progress bars return the carriage; clients look for them in lines (client-contract.md section 19)."""
-    return logs.replace("\r\n", "\n").replace("\r", "\n") if "\r" in logs else logs
-
-
-def _lines(logs: str) -> str:
     """Progress bars end with carriage returns; clients look for them at line ends (client-contract.md 19)."""
     return logs.replace("\r\n", "\n").replace("\r", "\n") if "\r" in logs else logs
 

@@ -52,6 +52,8 @@ class ProcessInstance:
         self._litter = Litter(home.out)
         self._running: dict[str, _Running] = {}
         self._printed = Tail(TAIL)
+        self._words = Tail(TAIL)
+        """coglet's own: of use only when it is coglet that died."""
         self._stopping: asyncio.Task[None] | None = None
         self._force = asyncio.Event()
         group.exited.add_done_callback(self._server_died)
@@ -114,6 +116,8 @@ class ProcessInstance:
         if origin is Origin.MODEL and len(self._running) == 1:
             (running,) = self._running.values()
             running.emit(Logged(text))
+        elif origin is Origin.RUNTIME:
+            self._words.add(text)
         else:
             self._printed.add(text)
 
@@ -134,9 +138,8 @@ class ProcessInstance:
 
     def _loss(self, reason: str, *, started: bool) -> InstanceLost:
         self._group.drain()
-        return InstanceLost(
-            f"The instance was lost: {reason}", started=started, logs=str(self._printed) or self.setup_logs
-        )
+        words = str(self._words) if self._group.exited.done() else ""
+        return InstanceLost(reason, started=started, logs=str(self._printed) or words or self.setup_logs)
 
     def _worker_died(self, worker: asyncio.Future[int | None]) -> None:
         # coglet never restarts it.

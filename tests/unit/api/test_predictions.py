@@ -319,3 +319,10 @@ async def test_urls_start_with_what_the_caller_used(
         headers = {"Authorization": "Token r8_x", **headers}
         body = (await client.get(f"/v1/predictions/{ID}", headers=headers)).json()
     assert body["urls"]["get"] == f"{origin}/v1/predictions/{ID}"
+
+
+async def test_progress_bars_are_shown_as_lines(client: Any, world: Any) -> None:
+    logs = "\r 0%|    | 0/4\r25%|#   | 1/4\r\ndone\n"
+    world.prediction_record = msgspec.structs.replace(world.prediction_record, logs=logs)
+    body = (await client.get(f"/v1/predictions/{ID}")).json()
+    assert body["logs"] == "\n 0%|    | 0/4\n25%|#   | 1/4\ndone\n"
