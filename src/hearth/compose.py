@@ -124,6 +124,7 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
         sealer=sealer,
         clock=clock,
         render=wire.render,
+        learn=wire.shapes.learn,
         options=EngineOptions(
             folder=settings.data / "work",
             single=settings.database is None,

@@ -22,6 +22,7 @@ from hearth.bus.base import (
     Work,
 )
 from hearth.clock import Clock
+from hearth.domain.model import Version
 from hearth.engine.alarms import Alarms
 from hearth.engine.builder import Builds
 from hearth.engine.courier import Courier
@@ -69,7 +70,8 @@ class Engine:
         options: EngineOptions,
         registry: CollectorRegistry | None = None,
     ) -> None:
-        """`render` makes the body of a webhook, and `learn` is told of each version before its predictions are rendered; the metrics are kept in `registry`."""
+        """`render` makes the body of a webhook; `learn` is told of each version before its predictions are
+        rendered. The metrics are kept in `registry`."""
         self.owner = ids.sortable()
         """Whose leases these are: a fresh name for each start."""
         self.metrics = Metrics(registry)
