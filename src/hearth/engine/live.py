@@ -24,6 +24,7 @@ class Live:
         "_made",
         "_printed",
         "deliveries",
+        "due",
         "events",
         "explain",
         "finishing",
@@ -39,6 +40,8 @@ class Live:
         """`events` are those in the store; without them, what every new prediction has: that it was queued."""
         self.prediction = prediction
         """The row as of the last step; output, logs and metrics join it at the end."""
+        self.due = 0.0
+        """When its news are to be stored, in the event loop's time."""
         self.items: list[Any] = []
         self.metrics: dict[str, Any] = {}
         self._printed: list[str] = []

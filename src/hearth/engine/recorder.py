@@ -123,9 +123,13 @@ class Recorder:
         if not live.finishing:
             self._touch(live)
 
-    def _touch(self, live: Live) -> None:
-        self._dirty[live.prediction.id] = live
-        self._arm(self._interval)
+    def _touch(self, live: Live, delay: float | None = None) -> None:
+        """Write it after `delay` seconds, by default the interval; one that ends before needs no write of its own."""
+        if live.prediction.id not in self._dirty:
+            delay = self._interval if delay is None else delay
+            live.due = asyncio.get_running_loop().time() + delay
+            self._dirty[live.prediction.id] = live
+            self._arm(delay)
 
     def _arm(self, delay: float) -> None:
         if not self._armed:
@@ -133,14 +137,17 @@ class Recorder:
             asyncio.get_running_loop().call_later(delay, self._flush)
 
     def _flush(self) -> None:
-        """One write for each prediction with news. While one is being written its news wait for the next round."""
+        """One write for each prediction whose news are old enough. While one is being written its news wait."""
         self._armed = False
+        horizon = asyncio.get_running_loop().time() + self._interval / 4
         dirty, self._dirty = self._dirty, {}
         for key, live in dirty.items():
-            if live.writing is not None:
+            if live.writing is not None or live.due > horizon:
                 self._dirty[key] = live
             elif not live.finishing:
                 self._write(live)
+        if self._dirty:
+            self._arm(self._interval)
 
     def _write(self, live: Live) -> None:
         count, sent = len(live.events), len(live.deliveries)
@@ -172,13 +179,10 @@ class Recorder:
         if sent:
             del live.deliveries[:sent]
             self._due()
-        if self._dirty:
-            self._arm(self._interval)
 
     def _retry(self, live: Live, error: BaseException) -> None:
         self._refused(error)
-        self._dirty[live.prediction.id] = live
-        self._arm(store_delay(self._tries))
+        self._touch(live, store_delay(self._tries))
 
     async def settled(self, live: Live) -> None:
         """Wait until everything so far is stored."""
