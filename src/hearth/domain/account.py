@@ -23,6 +23,12 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     avatar_url: str | None = None
     webhook_secret: bytes = b""
     """`whsec_…`, sealed with the server's key."""
+    creates_per_minute: int | None = None
+    """Predictions it may create; None: as the server has it, 0: no limit."""
+    others_per_minute: int | None = None
+    """Other calls it may make; None and 0 as above. Getting one prediction has 20 times this."""
+    retention: float | None = None
+    """Seconds for which new API predictions keep their data; None: as the server has it."""
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):

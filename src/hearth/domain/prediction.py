@@ -117,6 +117,8 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     events: int = 0
     """How many events exist: the next one's seq."""
     data_removed: bool = False
+    retention: float | None = None
+    """Seconds from its end until its data is removed; None: as the server has it."""
 
 
 def transition(prediction: Prediction, step: Step, at: float, reason: str = "") -> Prediction:

@@ -46,9 +46,6 @@ from hearth.store.base import Store
 
 log = logging.getLogger(__name__)
 
-_KEEP = 24 * 3600.0
-"""Seconds that an output file outlives its prediction's retention: the net, should the sweep of both break off."""
-
 
 class Engine:
     """Runs predictions and builds, and sends webhooks, from `start` to `stop`."""
@@ -130,13 +127,7 @@ class Engine:
         self._dispatcher.runner = Runner(
             recorder=self._recorder,
             inputs=self._inputs,
-            outputs=Outputs(
-                store=store,
-                blobs=blobs,
-                clock=clock,
-                limit=options.max_output_file,
-                keep=options.retention + _KEEP,
-            ),
+            outputs=Outputs(store=store, blobs=blobs, clock=clock, limit=options.max_output_file),
             alarms=alarms,
             metrics=self.metrics,
             options=options,

@@ -59,11 +59,11 @@ def content_type(name: str, head: bytes) -> str:
 
 
 class Outputs:
-    """Stores the files of outputs. `keep` is how many seconds a file outlives its making."""
+    """Stores the files of outputs. They last as long as the data of their prediction (`predictions.scrub`)."""
 
-    def __init__(self, *, store: Store, blobs: Blobs, clock: Clock, limit: int, keep: float) -> None:
+    def __init__(self, *, store: Store, blobs: Blobs, clock: Clock, limit: int) -> None:
         self._store, self._blobs, self._clock = store, blobs, clock
-        self._limit, self._keep = limit, keep
+        self._limit = limit
 
     async def add_path(self, prediction: Prediction, path: Path, name: str) -> str:
         try:
@@ -88,7 +88,6 @@ class Outputs:
         return file.reference
 
     def _new(self, prediction: Prediction, name: str, type: str) -> File:
-        now = self._clock.now()
         return File(
             id=ids.random32(),
             account_id=prediction.account_id,
@@ -98,8 +97,7 @@ class Outputs:
             size=0,
             sha256="",
             md5="",
-            created_at=now,
-            expires_at=now + self._keep,
+            created_at=self._clock.now(),
             prediction_id=prediction.id,
         )
 

@@ -127,18 +127,24 @@ class Reaper:
         return version
 
     async def sweep(self) -> None:
-        """Remove the data of predictions past their retention, and files past their time."""
+        """Remove the data of predictions past their retention, files past their time, and old idempotency keys.
+
+        Bites follow one another while there is something to remove, but not for so long that leases run out.
+        Each ends whole: the files of a scrubbed prediction are expired by the same transaction, and bytes go
+        before the row that leads to them.
+        """
         now, limit = self._clock.now(), self._options.sweep_limit
-        scrubbed = await self._store.predictions.scrub(now - self._options.retention, limit)
-        files = await self._store.files.of_predictions(scrubbed) if scrubbed else []
-        files += await self._store.files.expired(now, limit)
-        if files:
-            await self._blobs.delete([file.key for file in files])
-            await self._store.files.delete([file.id for file in files])
-        if scrubbed or files:
-            log.info(
-                "removed the data of %d predictions and %d files",
-                len(scrubbed),
-                len(files),
-                extra={"action": "swept"},
-            )
+        stop = self._clock.monotonic() + self._options.renew_interval / 2
+        predictions = files = 0
+        more = True
+        while more and self._clock.monotonic() < stop:
+            scrubbed = await self._store.predictions.scrub(now, limit, self._options.retention)
+            expired = await self._store.files.expired(now, limit)
+            if expired:
+                await self._blobs.delete([file.key for file in expired])
+                await self._store.files.delete([file.id for file in expired])
+            forgotten = await self._store.idempotency.expire(now, limit)
+            predictions, files = predictions + len(scrubbed), files + len(expired)
+            more = limit in (len(scrubbed), len(expired), forgotten)
+        if predictions or files:
+            log.info("removed the data of %d predictions and %d files", predictions, files, extra={"action": "swept"})

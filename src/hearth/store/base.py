@@ -15,6 +15,7 @@ from hearth.domain.account import Account, Token
 from hearth.domain.events import Event
 from hearth.domain.file import File
 from hearth.domain.model import Build, BuildState, Model, Version
+from hearth.domain.limits import Kept, Once, Usage
 from hearth.domain.prediction import Prediction, PredictionKind
 from hearth.domain.webhook import Attempt, Delivery
 
@@ -59,6 +60,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     owner: str | None = None
     """If set, the change applies only while this owner holds the lease."""
 
+    version: Version | None = None
+    """What a training made: added and made its model's latest; the file of its weights then lives as long as it."""
 
 class Claim(NamedTuple):
     prediction: Prediction
@@ -81,7 +84,12 @@ class Predictions(Protocol):
         secrets: bytes | None = None,
         deliveries: Sequence[Delivery] = (),
     ) -> Awaitable[None]:
-        """Store row, queue entry and events, and count the model's run. Started by the call, not by awaiting it."""
+        once: Once | None = None,
+        linger: float = 0.0,
+        """Store row, queue entry and events, and count the model's run. Started by the call, not by awaiting it.
+
+        With `once` the prediction is also what that key stands for; raises Conflict if the key is taken. With
+        `linger` the write may wait so many seconds for another one to share its commit."""
         ...
 
     def record(self, change: Change) -> Awaitable[bool]:
@@ -112,10 +120,16 @@ class Predictions(Protocol):
         """Note that somebody asked for the end; False if it is terminal, gone, or was asked before."""
         ...
 
-    async def scrub(self, before: float, limit: int) -> list[str]:
-        """Remove input, output, logs and events of up to `limit` predictions that ended before `before`
-        and still have their data; mark them `data_removed`; return their ids. Their webhook deliveries hold the
-        same data and go too; while one is pending its prediction is left for a later sweep."""
+    async def keep(self, id: str, kept: bool) -> bool:
+        """Whether its data stays for ever (an example, or shared); False if there is no such prediction."""
+        ...
+
+    async def scrub(self, now: float, limit: int, retention: float = 0.0) -> list[str]:
+        """Remove input, output, logs and events of up to `limit` API predictions that ended more than their own
+        `retention` ago, or `retention` where they have none; mark them `data_removed`; return their ids.
+
+        Their files expire with them (`files.expired` then names them). Their webhook deliveries hold the same
+        data and go too; while one is pending its prediction is left for a later sweep."""
         ...
 
 
@@ -154,6 +168,10 @@ class Accounts(Protocol):
 
     async def count(self) -> int: ...
     async def add_token(self, token: Token) -> None: ...
+    async def update(self, id: str, fields: dict[str, Any]) -> Account | None:
+        """Set the named fields; raises ValueError for one that may not change."""
+        ...
+
     async def tokens(self, account_id: str) -> list[Token]: ...
     async def disable_token(self, account_id: str, name: str, at: float) -> bool: ...
 
@@ -278,5 +296,31 @@ class Store(Protocol):
         ...
 
     async def ping(self) -> None:
+class Idempotency(Protocol):
+    async def begin(self, once: Once, now: float, until: float) -> Kept | None:
+        """Take the key, held until `until`; or what it stands for already."""
+        ...
+
+    async def get(self, account_id: str, key: str, now: float) -> Kept | None: ...
+    async def finish(self, account_id: str, key: str, status: int, body: bytes) -> None:
+        """Store the answer that later calls with this key get."""
+        ...
+
+    async def drop(self, account_id: str, key: str) -> None:
+        """Free a key that is held: its create came to nothing."""
+        ...
+
+    async def expire(self, now: float, limit: int) -> int:
+        """Forget up to `limit` keys whose time is over."""
+        ...
+
+
+class Rates(Protocol):
+    async def exchange(self, usages: Sequence[Usage], now: float, window: float) -> list[Usage]:
+        """Add what this process let through, and hear what all of them did since the window of `window` seconds
+        began. A window that is over starts anew with the reported one."""
+        ...
+
+
         """Raises if a write would not succeed."""
         ...

@@ -24,7 +24,11 @@ _source = msgspec.json.Decoder(tuple[SourceFile, ...])
 _strings = msgspec.json.Decoder(tuple[str, ...])
 _decode = msgspec.json.decode
 
-ACCOUNT = ("id", "username", "created_at", "type", "name", "admin", "github_url", "avatar_url", "webhook_secret")
+ACCOUNT = (
+    "id", "username", "created_at", "type", "name", "admin", "github_url", "avatar_url", "webhook_secret",
+    "creates_per_minute", "others_per_minute", "retention",
+)  # fmt: skip
+ACCOUNT_CHANGEABLE = frozenset({"type", "name", "admin", "creates_per_minute", "others_per_minute", "retention"})
 TOKEN = ("hash", "account_id", "name", "created_at", "hint", "disabled_at")
 MODEL = (
     "id", "account_id", "owner", "name", "created_at", "visibility", "hardware", "description", "readme",
@@ -43,6 +47,7 @@ PREDICTION = (
     "destination", "output", "logs", "error", "metrics", "source", "origin", "webhook", "webhook_events",
     "started_at", "completed_at", "deadline", "cancel_requested_at", "attempt", "events", "data_removed",
 )  # fmt: skip
+    "retention",
 FILE = (
     "id", "account_id", "kind", "name", "content_type", "size", "sha256", "md5", "created_at", "expires_at",
     "prediction_id", "metadata",
@@ -68,8 +73,11 @@ def account_row(a: Account) -> Row:
 
 
 def account_of(row: Row) -> Account:
-    id, username, created_at, type, name, admin, github_url, avatar_url, webhook_secret = row
+    (
+        id, username, created_at, type, name, admin, github_url, avatar_url, webhook_secret, creates, others, retention,
+    ) = row  # fmt: skip
     return Account(
+        a.creates_per_minute, a.others_per_minute, a.retention,
         id=id, username=username, created_at=created_at, type=AccountType(type), name=name, admin=bool(admin),
         github_url=github_url, avatar_url=avatar_url, webhook_secret=webhook_secret,
     )  # fmt: skip
@@ -78,6 +86,7 @@ def account_of(row: Row) -> Account:
 def token_row(t: Token) -> Row:
     return (t.hash, t.account_id, t.name, t.created_at, t.hint, t.disabled_at)
 
+        creates_per_minute=creates, others_per_minute=others, retention=retention,
 
 def token_of(row: Row) -> Token:
     hash, account_id, name, created_at, hint, disabled_at = row
@@ -118,6 +127,12 @@ def build_row(b: Build) -> Row:
         b.error, b.hint, b.completed_at,
     )  # fmt: skip
 
+def trained(v: Version) -> tuple[Row, Row, str | None]:
+    """A version that a training made: its row, what makes it the latest, and the id of the file with its weights."""
+    reference = parse_reference(v.recipe.weights or "")
+    return version_row(v), (v.id, v.created_at, v.model_id), reference[0] if reference else None
+
+
 
 def build_of(row: Row) -> Build:
     fields: dict[str, Any] = dict(zip(BUILD, row, strict=True))
@@ -138,8 +153,9 @@ def prediction_row(p: Prediction) -> Row:
 def prediction_of(row: Row) -> Prediction:
     (
         id, account_id, model, version, input, created_at, phase, reason, kind, deployment, destination, output,
+        p.retention,
         logs, error, metrics, source, origin, webhook, webhook_events, started_at, completed_at, deadline,
-        cancel_requested_at, attempt, events, data_removed,
+        cancel_requested_at, attempt, events, data_removed, retention,
     ) = row  # fmt: skip
     return Prediction(
         id=id, account_id=account_id, model=model, version=version, input=_decode(input), created_at=created_at,
@@ -154,6 +170,7 @@ def prediction_of(row: Row) -> Prediction:
 def file_row(f: File) -> Row:
     return (
         f.id, f.account_id, f.kind.value, f.name, f.content_type, f.size, f.sha256, f.md5, f.created_at,
+        retention=retention,
         f.expires_at, f.prediction_id, to_json(f.metadata),
     )  # fmt: skip
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hearth.domain.account import Account, Token
 from hearth.store.postgres.database import Database, conflict, insert
-from hearth.store.rows import ACCOUNT, TOKEN, account_of, account_row, select, token_of, token_row
+from hearth.store.rows import ACCOUNT, ACCOUNT_CHANGEABLE, TOKEN, account_of, account_row, select, token_of, token_row
 
 INSERT = insert("accounts", ACCOUNT)
 GET = f"SELECT {select(ACCOUNT, 'a')} FROM accounts a WHERE a.id = $1"
@@ -38,6 +40,14 @@ class PostgresAccounts:
 
     async def count(self) -> int:
         return int((await self._database.fetch(COUNT))[0][0])
+
+    async def update(self, id: str, fields: dict[str, Any]) -> Account | None:
+        if unknown := fields.keys() - ACCOUNT_CHANGEABLE:
+            raise ValueError(f"cannot be changed on an account: {', '.join(sorted(unknown))}")
+        if fields:
+            assignments = ", ".join([f"{field} = ${n}" for n, field in enumerate(fields, 2)])
+            await self._database.execute(f"UPDATE accounts SET {assignments} WHERE id = $1", id, *fields.values())
+        return await self.get(id)
 
     async def add_token(self, token: Token) -> None:
         with conflict(f"The token {token.name} exists already, or its account does not."):

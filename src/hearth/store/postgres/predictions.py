@@ -6,11 +6,15 @@ from collections.abc import Awaitable, Sequence
 from typing import Any
 
 from hearth.domain.events import Event, Kind, decode, encode
+from hearth.domain.limits import Once
+from hearth.domain.model import Version
 from hearth.domain.prediction import Prediction, PredictionKind
 from hearth.domain.webhook import Delivery
 from hearth.store.base import Change, Cursor, Lease, Page
 from hearth.store.paging import page
-from hearth.store.postgres.database import Database, clean, conflict, insert, walk
+from hearth.store.postgres.database import Database, changed, clean, conflict, insert, walk
+from hearth.store.postgres.idempotency import take
+from hearth.store.postgres.models import INSERT_VERSION, MAKE_LATEST
 from hearth.store.rows import (
     DELIVERY,
     PREDICTION,
@@ -19,6 +23,7 @@ from hearth.store.rows import (
     prediction_row,
     select,
     to_json,
+    trained,
 )
 
 _N = len(PREDICTION)
@@ -62,6 +67,8 @@ RECORD_DELIVERED = _RECORD.format(hold=_MARK, output="")
 RECORD_END = _RECORD.format(hold=_END, output=", output = $16, logs = $17")
 INSERT_DELIVERY = insert("deliveries", DELIVERY)
 
+KEEP = "UPDATE files SET expires_at = NULL, prediction_id = NULL WHERE id = $1"
+
 SELECT = f"SELECT {select(PREDICTION, 'p')} FROM predictions p"
 GET = f"{SELECT} WHERE p.id = $1"
 # Starts with the segment that holds `after`, if there is one.
@@ -78,22 +85,28 @@ WITH marked AS (
 UPDATE predictions p SET cancel_requested_at = $2 FROM marked WHERE p.id = marked.prediction_id
 """
 # What a webhook still has to tell must not be taken from it: such a prediction waits for a later sweep.
-SCRUB = """
+_SCRUB = """
 WITH ended AS (
     SELECT id FROM predictions p
-    WHERE completed_at < $1 AND NOT data_removed
+    WHERE {due} AND completed_at IS NOT NULL AND NOT data_removed AND NOT kept AND source = 'api'
+      AND kind = 'prediction'
       AND NOT EXISTS (SELECT 1 FROM deliveries WHERE prediction_id = p.id AND state = 'pending')
-    ORDER BY completed_at LIMIT $2
+    ORDER BY {at} LIMIT $2
     FOR UPDATE SKIP LOCKED
 ), forgotten AS (
     DELETE FROM events USING ended WHERE events.prediction_id = ended.id
 ), unsent AS (
     DELETE FROM deliveries USING ended WHERE deliveries.prediction_id = ended.id
+), expired AS (
+    UPDATE files SET expires_at = $3 FROM ended WHERE files.prediction_id = ended.id
 )
-UPDATE predictions p SET input = '{}', output = NULL, logs = '', data_removed = true
+UPDATE predictions p SET input = '{{}}', output = NULL, logs = '', data_removed = true
 FROM ended WHERE p.id = ended.id
 RETURNING p.id
 """
+SCRUB = _SCRUB.format(due="retention IS NULL AND completed_at < $1", at="completed_at")
+SCRUB_OWN = _SCRUB.format(due="retention IS NOT NULL AND completed_at + retention < $1", at="completed_at + retention")
+KEEP = "UPDATE predictions SET kept = $1 WHERE id = $2"
 
 
 class PostgresPredictions:
@@ -110,16 +123,23 @@ class PostgresPredictions:
         lease: Lease | None = None,
         secrets: bytes | None = None,
         deliveries: Sequence[Delivery] = (),
+        once: Once | None = None,
+        linger: float = 0.0,
     ) -> Awaitable[None]:
         args = [*prediction_row(prediction), *(lease or (None, None)), secrets, *_segment(events)]
-        return self._database.start(self._create(prediction.id, args, deliveries))
+        return self._database.start(self._create(prediction, args, deliveries, once))
 
-    async def _create(self, id: str, args: list[Any], deliveries: Sequence[Delivery]) -> None:
+    async def _create(
+        self, prediction: Prediction, args: list[Any], deliveries: Sequence[Delivery], once: Once | None
+    ) -> None:
+        id = prediction.id
         with conflict(f"There is a prediction {id}, or one of its webhook deliveries, already."):
-            if not deliveries:
+            if not deliveries and once is None:
                 await self._database.execute(CREATE, *args)
                 return
             async with self._database.transaction() as connection:
+                if once is not None:
+                    await take(connection, once, prediction.created_at, prediction_id=id)
                 await connection.execute(CREATE, *clean(args))
                 await connection.executemany(INSERT_DELIVERY, _rows(deliveries))
 
@@ -135,16 +155,20 @@ class PostgresPredictions:
             sql = RECORD_END
         elif any(event.kind is Kind.OUTPUT for event in change.events):
             sql = RECORD_DELIVERED
-        return self._database.start(self._record(p.id, sql, args, change.deliveries))
+        return self._database.start(self._record(p.id, sql, args, change.deliveries, change.version))
 
-    async def _record(self, id: str, sql: str, args: list[Any], deliveries: Sequence[Delivery]) -> bool:
+    async def _record(
+        self, id: str, sql: str, args: list[Any], deliveries: Sequence[Delivery], version: Version | None
+    ) -> bool:
         with conflict(f"An event or a webhook delivery of prediction {id} is stored already."):
-            if not deliveries:
+            if not deliveries and version is None:
                 return await self._database.first(sql, *args) == (1,)
             async with self._database.transaction() as connection:
                 if not await connection.fetchval(sql, *clean(args)):
                     return False
                 await connection.executemany(INSERT_DELIVERY, _rows(deliveries))
+                if version is not None:
+                    await _publish(connection, version)
                 return True
 
     async def get(self, id: str) -> Prediction | None:
@@ -176,8 +200,21 @@ class PostgresPredictions:
     async def request_cancel(self, id: str, at: float) -> bool:
         return await self._database.execute(REQUEST_CANCEL, id, at) > 0
 
-    async def scrub(self, before: float, limit: int) -> list[str]:
-        return [id for (id,) in await self._database.fetch(SCRUB, before, limit)]
+    async def keep(self, id: str, kept: bool) -> bool:
+        return await self._database.execute(KEEP, kept, id) > 0
+
+    async def scrub(self, now: float, limit: int, retention: float = 0.0) -> list[str]:
+        rows = await self._database.fetch(SCRUB_OWN, now, limit, now)
+        rows += await self._database.fetch(SCRUB, now - retention, limit - len(rows), now)
+        return [id for (id,) in rows]
+
+
+async def _publish(connection: Any, version: Version) -> None:
+    """A destination that was deleted meanwhile gets no version; the training has succeeded even so."""
+    row, latest, weights = trained(version)
+    if changed(await connection.execute(MAKE_LATEST, *latest)):
+        await connection.execute(INSERT_VERSION, *clean(row))
+        await connection.execute(KEEP, weights)
 
 
 def _segment(events: Sequence[Event]) -> tuple[int, int, str]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import apsw
 
 from hearth.domain.account import Account, Token
-from hearth.store.rows import ACCOUNT, TOKEN, account_of, account_row, select, token_of, token_row
+from hearth.store.rows import ACCOUNT, ACCOUNT_CHANGEABLE, TOKEN, account_of, account_row, select, token_of, token_row
 from hearth.store.sqlite.sql import conflict, fetch, first, insert
 from hearth.store.sqlite.threads import Readers, Writer
 
@@ -45,6 +47,19 @@ class SQLiteAccounts:
     async def count(self) -> int:
         (count,) = await self._readers.submit(lambda db: fetch(db, COUNT)[0])
         return int(count)
+
+    async def update(self, id: str, fields: dict[str, Any]) -> Account | None:
+        if unknown := fields.keys() - ACCOUNT_CHANGEABLE:
+            raise ValueError(f"cannot be changed on an account: {', '.join(sorted(unknown))}")
+        sql = f"UPDATE accounts SET {', '.join(f'{field} = ?' for field in fields)} WHERE id = ?"
+
+        def operation(db: apsw.Connection) -> tuple[Any, ...] | None:
+            if fields:
+                db.execute(sql, (*fields.values(), id))
+            return first(db, GET, (id,))
+
+        row = await self._writer.submit(operation)
+        return account_of(row) if row else None
 
     async def add_token(self, token: Token) -> None:
         def operation(db: apsw.Connection) -> None:

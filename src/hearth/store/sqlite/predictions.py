@@ -8,6 +8,7 @@ from typing import Any
 import apsw
 
 from hearth.domain.events import Event, Kind, decode, encode
+from hearth.domain.limits import Once
 from hearth.domain.prediction import Prediction, PredictionKind
 from hearth.domain.webhook import Delivery
 from hearth.store.base import Change, Cursor, Lease, Page
@@ -20,7 +21,10 @@ from hearth.store.rows import (
     prediction_row,
     select,
     to_json,
+    trained,
 )
+from hearth.store.sqlite.idempotency import take
+from hearth.store.sqlite.models import INSERT_VERSION, MAKE_LATEST
 from hearth.store.sqlite.sql import conflict, fetch, first, insert, walk
 from hearth.store.sqlite.threads import Readers, Writer
 
@@ -47,6 +51,8 @@ RECORD = {
     for owned in (False, True)
 }
 
+KEEP = "UPDATE files SET expires_at = NULL, prediction_id = NULL WHERE id = ?"
+
 SELECT = f"SELECT {select(PREDICTION, 'p')} FROM predictions p"
 GET = f"{SELECT} WHERE p.id = ?"
 # Starts with the segment that holds `after`, if there is one.
@@ -62,17 +68,23 @@ WHERE id = ? AND cancel_requested_at IS NULL AND completed_at IS NULL
 """
 MARK_CANCELED = "UPDATE queue SET cancel_requested = 1 WHERE prediction_id = ?"
 # What a webhook still has to tell must not be taken from it: such a prediction waits for a later sweep.
-SCRUBBABLE = """
+_SCRUBBABLE = """
 SELECT id FROM predictions p
-WHERE completed_at < ? AND data_removed = 0
+WHERE {due} AND completed_at IS NOT NULL AND data_removed = 0 AND kept = 0 AND source = 'api' AND kind = 'prediction'
   AND NOT EXISTS (SELECT 1 FROM deliveries WHERE prediction_id = p.id AND state = 'pending')
-ORDER BY completed_at LIMIT ?
+ORDER BY {at} LIMIT ?
 """
+SCRUBBABLE = _SCRUBBABLE.format(due="retention IS NULL AND completed_at < ?", at="completed_at")
+SCRUBBABLE_OWN = _SCRUBBABLE.format(
+    due="retention IS NOT NULL AND completed_at + retention < ?", at="completed_at + retention"
+)
+KEEP = "UPDATE predictions SET kept = ? WHERE id = ?"
 SCRUB = """
 UPDATE predictions SET input = '{}', output = NULL, logs = '', data_removed = 1 WHERE id = ?
 """
 SCRUB_EVENTS = "DELETE FROM events WHERE prediction_id = ?"
 SCRUB_DELIVERIES = "DELETE FROM deliveries WHERE prediction_id = ?"
+EXPIRE_FILES = "UPDATE files SET expires_at = ? WHERE prediction_id = ?"
 
 
 class SQLitePredictions:
@@ -89,11 +101,15 @@ class SQLitePredictions:
         lease: Lease | None = None,
         secrets: bytes | None = None,
         deliveries: Sequence[Delivery] = (),
+        once: Once | None = None,
+        linger: float = 0.0,
     ) -> Awaitable[None]:
         p, row, segment = prediction, prediction_row(prediction), _segment(prediction.id, events)
         owner, until = lease or (None, None)
 
         def operation(db: apsw.Connection) -> None:
+            if once is not None:
+                take(db, once, p.created_at, prediction_id=p.id)
             with conflict(f"There is a prediction {p.id} already."):
                 db.execute(INSERT, row)
             if not p.phase.terminal:
@@ -101,7 +117,7 @@ class SQLitePredictions:
             _append(db, p.id, segment, deliveries)
             db.execute(COUNT_RUN, (p.model,))
 
-        return self._writer.submit(operation)
+        return self._writer.submit(operation, linger)
 
     def record(self, change: Change) -> Awaitable[bool]:
         p, owner, segment = change.prediction, change.owner, _segment(change.prediction.id, change.events)
@@ -117,6 +133,7 @@ class SQLitePredictions:
             values.append(owner)
         sql = RECORD[terminal, owner is not None]
         delivered = not terminal and any(event.kind is Kind.OUTPUT for event in change.events)
+        made = None if change.version is None else trained(change.version)
 
         def operation(db: apsw.Connection) -> bool:
             db.execute(sql, values)
@@ -127,6 +144,8 @@ class SQLitePredictions:
             elif delivered:
                 db.execute(MARK_DELIVERED, (p.id,))
             _append(db, p.id, segment, deliveries)
+            if made is not None:
+                _publish(db, *made)
             return True
 
         return self._writer.submit(operation)
@@ -172,14 +191,31 @@ class SQLitePredictions:
 
         return await self._writer.submit(operation)
 
-    async def scrub(self, before: float, limit: int) -> list[str]:
+    async def keep(self, id: str, kept: bool) -> bool:
+        def operation(db: apsw.Connection) -> bool:
+            db.execute(KEEP, (kept, id))
+            return db.changes() > 0
+
+        return await self._writer.submit(operation)
+
+    async def scrub(self, now: float, limit: int, retention: float = 0.0) -> list[str]:
         def operation(db: apsw.Connection) -> list[str]:
-            rows = fetch(db, SCRUBBABLE, (before, limit))
+            rows = fetch(db, SCRUBBABLE_OWN, (now, limit))
+            rows += fetch(db, SCRUBBABLE, (now - retention, limit - len(rows)))
             for sql in (SCRUB, SCRUB_EVENTS, SCRUB_DELIVERIES):
                 db.executemany(sql, rows)
+            db.executemany(EXPIRE_FILES, [(now, id) for (id,) in rows])
             return [id for (id,) in rows]
 
         return await self._writer.submit(operation)
+
+
+def _publish(db: apsw.Connection, row: Sequence[Any], latest: Sequence[Any], weights: str | None) -> None:
+    """A destination that was deleted meanwhile gets no version; the training has succeeded even so."""
+    db.execute(MAKE_LATEST, latest)
+    if db.changes():
+        db.execute(INSERT_VERSION, row)
+        db.execute(KEEP, (weights,))
 
 
 def _segment(id: str, events: Sequence[Event]) -> tuple[str, int, int, str] | None:
