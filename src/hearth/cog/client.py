@@ -17,6 +17,7 @@ from hearth.cog.connection import Answer, Connection
 from hearth.cog.events import (
     CHUNK_METRIC,
     ID_CONTEXT,
+    PRINTED_METRIC,
     VALUE,
     Completed,
     Event,
@@ -259,6 +260,7 @@ class _Run:
     def _complete(self, completed: Completed) -> None:
         metrics = completed.metrics
         metrics.pop(CHUNK_METRIC, None)
+        metrics.pop(PRINTED_METRIC, None)
         error = plain_error(completed.error) if completed.error is not None else None
         if error == "Worker crashed":
             raise InstanceLost("the model's process died", logs=completed.logs)

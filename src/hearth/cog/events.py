@@ -61,6 +61,13 @@ ID_CONTEXT = "hearth_id"
 """The prediction's id inside coglet's context: the wrapper names the folder of its output files by it."""
 
 
+PRINTED_METRIC = "hearth_printed"
+"""How many marks a prediction that waited for child processes wrote behind their output (`children.py`)."""
+
+PRINTED_MARK = "hearth-printed:"
+"""Before the prediction's id, in a line that coglet passes on like one that a child printed."""
+
+
 def unwrapped(value: Any) -> Any:
     """A result or an item as the model meant it, whatever the wrapper put around it."""
     if type(value) is dict and len(value) == 1:

@@ -241,8 +241,8 @@ def main():
     request = json.loads(sys.argv[1])
     sys.path[0] = ""  # the model's folder instead of this one
     facts, modules = {}, {}
+    finder = load_finder()
     try:
-        finder = load_finder()
         finder.install_compatibility()
         remember_decorators()
         for mode in ("predict", "train"):
@@ -250,7 +250,7 @@ def main():
         text = json.dumps(facts, allow_nan=False)
     except BaseException as error:  # noqa: BLE001 - whatever the model's import raises is the answer
         sys.stdout.flush()
-        lines = traceback.format_exception(type(error), error, error.__traceback__)
+        lines = traceback.format_exception(type(error), error, finder.without_ours(error.__traceback__))
         kind = type(error).__name__
         text = json.dumps({"error": {"type": kind, "message": str(error), "traceback": "".join(lines)}})
     answer.write(text)

@@ -107,6 +107,14 @@ def unwrap_defaults(function: Any) -> None:
         function.__kwdefaults__ = {name: plain(value) for name, value in function.__kwdefaults__.items()}
 
 
+def without_ours(trace: types.TracebackType | None) -> types.TracebackType | None:
+    """A traceback from the model's first frame on; None when the error is ours, about the model."""
+    here = os.path.dirname(os.path.abspath(__file__)) + os.sep
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith((here, "<frozen importlib")):
+        trace = trace.tb_next
+    return trace
+
+
 # Models written for older Cog
 
 

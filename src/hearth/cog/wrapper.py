@@ -1,6 +1,6 @@
 """Runs inside the model's process: coglet loads `Model` from here, and `Model` runs the user's code.
 
-Standard library and the `loading.py` beside it only, Python 3.10 to 3.13, started with
+Standard library and the `loading.py` and `children.py` beside it only, Python 3.10 to 3.13, started with
 COG_PREDICT_TYPE_STUB=/path/wrapper.py:Model. It mends what coglet leaves open (cog-runtime.md 11 and 14): files by
 path and in order, items of async generators at once, tracebacks and half lines in the logs, models written for
 older Cog, trainers.
@@ -69,6 +69,7 @@ def _load_sibling(name):
 
 
 loading = _load_sibling("loading")
+children = _load_sibling("children")
 
 
 def guard():
@@ -146,8 +147,13 @@ class Call:
     """One prediction: its inputs made ready, its outputs handed over, its logs complete at the end."""
 
     def __init__(self, converters):
+        import cog
+
         self.converters = converters
         self.opened = []
+        self._scope = cog.current_scope()
+        self._id = self._scope.context.pop(ID_CONTEXT, "")  # not the model's business
+        self._waited_for = children.waited_for()
         self._began = time.time()
         self._folder = None
         self._count = 0
@@ -161,10 +167,10 @@ class Call:
             file.close()
         flush()
         if isinstance(error, Exception) and not isinstance(error, OutputError):
-            while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
-                trace = trace.tb_next
-            traceback.print_exception(kind, error, trace)
+            traceback.print_exception(kind, error, loading.without_ours(trace))
             flush()
+        if children.waited_for() != self._waited_for:
+            children.mark(self._scope, self._id)
 
     def inputs(self, values):
         for name, convert in self.converters:
@@ -221,10 +227,8 @@ class Call:
 
     def _destination(self, name):
         if self._folder is None:
-            import cog
-
-            id = cog.current_scope().context.get(ID_CONTEXT, "")
-            self._folder = os.path.join(os.environ["HEARTH_OUT"], id if _SAFE_ID.match(id) else uuid.uuid4().hex)
+            id = self._id if _SAFE_ID.match(self._id) else uuid.uuid4().hex
+            self._folder = os.path.join(os.environ["HEARTH_OUT"], id)
         while True:
             folder = os.path.join(self._folder, str(self._count))
             self._count += 1
@@ -310,8 +314,8 @@ def _reported():
     """Prints the whole error of a step of the setup, with time for coglet to pass the last lines on."""
     try:
         yield
-    except BaseException:
-        traceback.print_exc()
+    except BaseException as error:
+        traceback.print_exception(type(error), error, loading.without_ours(error.__traceback__))
         flush()
         time.sleep(0.1)
         raise
@@ -464,6 +468,7 @@ def __getattr__(name):
         raise AttributeError(name)
 
     guard()
+    children.capture()
     with _reported():
         loading.install_compatibility()
         model = build(os.environ["HEARTH_MODEL"], os.environ.get("HEARTH_MODE") == "train")

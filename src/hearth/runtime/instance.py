@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hearth.cog.client import AtCapacity, Coglet, Completed, Event, Log, Metric, Output, Started
+from hearth.cog.events import PRINTED_MARK, PRINTED_METRIC
 from hearth.cog.files import BadOutput
 from hearth.errors import InstanceLost, InvalidInput, TooLarge, Unavailable
 from hearth.runtime import processes
@@ -22,6 +23,8 @@ TAIL = 64 * 1024
 """Characters kept of what an instance prints outside its predictions."""
 REASON_PATIENCE = 0.5
 """Seconds that a broken stream waits for the process watch to say why."""
+PRINT_PATIENCE = 0.5
+"""Seconds that the end of a prediction waits for the last lines of its child processes; milliseconds suffice."""
 STREAM_PATIENCE = 2.0
 """Seconds that coglet has to end the streams of a dead worker; it takes milliseconds."""
 
@@ -68,7 +71,9 @@ class ProcessInstance:
         self._running[job.id] = running
         try:
             completed = await self._coglet.predict(job.id, job.input, context=job.context, on_event=running.take)
-            self._group.drain()  # what child processes printed, before it counts as another job's
+            self._group.drain()  # what was printed, before it counts as another job's
+            if not running.all_printed:
+                await running.wait_printed(PRINT_PATIENCE)
             return self._outcome(completed)
         except (InvalidInput, TooLarge, BadOutput) as error:
             return Outcome(status="failed", error=str(error).strip())
@@ -113,6 +118,13 @@ class ProcessInstance:
 
     def printed(self, origin: Origin, text: str) -> None:
         """Takes a line that coglet wrote to stderr."""
+        if PRINTED_MARK in text:
+            text, _, id = text.rpartition(PRINTED_MARK)
+            if (marked := self._running.get(id.rstrip())) is not None:
+                marked.mark()
+            if not text:
+                return
+            text += "\n"
         if origin is Origin.MODEL and len(self._running) == 1:
             (running,) = self._running.values()
             running.emit(Logged(text))
@@ -180,12 +192,29 @@ class ProcessInstance:
 class _Running:
     """Passes on what one prediction reports."""
 
-    __slots__ = ("_checked", "emit")
+    __slots__ = ("_checked", "_marks", "_marks_due", "_printed", "emit")
 
     def __init__(self, emit: Callable[[Emission], None], checked: Callable[[Any], Any] | None) -> None:
         self.emit = emit
         self._checked = checked
         """None when the output comes as a whole, at the end."""
+        self._marks = 0
+        self._marks_due = 0
+        self._printed: asyncio.Future[None] | None = None
+
+    @property
+    def all_printed(self) -> bool:
+        return self._marks >= self._marks_due
+
+    def mark(self) -> None:
+        """The output of child processes is complete, up to one of the marks behind it."""
+        self._marks += 1
+        if self.all_printed and self._printed is not None and not self._printed.done():
+            self._printed.set_result(None)
+
+    async def wait_printed(self, patience: float) -> None:
+        self._printed = asyncio.get_running_loop().create_future()
+        await asyncio.wait([self._printed], timeout=patience)
 
     def take(self, event: Event) -> None:
         if isinstance(event, Output):
@@ -194,6 +223,9 @@ class _Running:
         elif isinstance(event, Log):
             self.emit(Logged(event.text))
         elif isinstance(event, Metric):
+            if event.name == PRINTED_METRIC:
+                self._marks_due = event.value if isinstance(event.value, int) else 0
+                return
             self.emit(Measured(event.name, event.value, event.mode))
         elif isinstance(event, Started):
             self.emit(Began())

@@ -153,11 +153,41 @@ async def test_metrics_are_passed_on_and_collected(models: Models) -> None:
     assert outcome.metrics["temperature"] == 0.7
 
 
+async def test_lines_of_children_that_were_waited_for_are_complete(models: Models) -> None:
+    logs = await models.start("logs")
+    for _ in range(50):
+        _, emissions = await logs.heard(what="child")
+        assert sorted(texts(emissions).splitlines()) == ["from a child", "its errors"]
+
+
+async def test_long_output_of_children_is_complete_and_nothing_is_added(models: Models) -> None:
+    folder = models.folder(
+        """
+        import subprocess
+        class Predictor:
+            def run(self, fail: bool = False) -> str:
+                subprocess.run(["/bin/sh", "-c", "seq 1 2000; printf 'no line end'"], check=True)
+                if fail:
+                    raise ValueError("after its child")
+                return "done"
+        """
+    )
+    chatty = await models.start(folder)
+    for fail in (False, True):
+        outcome, emissions = await chatty.heard(fail=fail)
+        printed = texts([e for e in emissions if isinstance(e, Logged) and e.text[0] in "0123456789"])
+        # coglet breaks lines where its buffer of 4096 bytes ends
+        assert "".join(printed.split()) == "".join(map(str, range(1, 2001)))
+        assert texts(emissions).count("no line end\n") == 1
+        assert "hearth" not in texts(emissions)
+        assert outcome.metrics.keys() == {"predict_time"}
+
+
 async def test_context_reaches_the_model(models: Models) -> None:
     context = await models.start("context")
     job = Job(id=ids.sortable(), input={}, context={"tenant": "blue"})
     outcome = await context.instance.run(job, lambda _: None)
-    assert outcome.output["tenant"] == "blue"
+    assert outcome.output == {"tenant": "blue"}
 
 
 async def test_files_go_in_by_path(models: Models, tmp_path: Path) -> None:
@@ -308,8 +338,10 @@ async def test_a_failed_setup_says_why_and_leaves_nothing(models: Models) -> Non
     with pytest.raises(SetupFailed) as caught:
         await models.runtime.start(spec, lambda _: None)
     assert caught.value.message == "The model's setup failed: FileNotFoundError: weights.bin is missing"
-    for said in ("looking for the weights", "they are not there", "Traceback"):
+    for said in ("looking for the weights", "they are not there", "Traceback", "in setup"):
         assert said in caught.value.logs
+    for ours in ("wrapper.py", "loading.py", "frozen importlib"):
+        assert ours not in caught.value.logs
     assert models.left(spec.id) == []
 
 
@@ -378,6 +410,8 @@ async def test_the_death_of_the_model_is_a_lost_instance_with_its_reason(models:
     assert caught.value.started
     assert words in caught.value.message
     assert words in await crasher.instance.lost
+    assert caught.value.message.count("was") <= 1, "says it once"
+    assert "slot" not in caught.value.logs, "coglet's own words"
     with pytest.raises(InstanceLost) as again:
         await crasher.run(how="none")
     assert not again.value.started

@@ -113,10 +113,17 @@ class Starter:
 
     @contextlib.asynccontextmanager
     async def __call__(
-        self, source: str, *, train: str | None = None, alive_fd: int | None = None, **options: Any
+        self,
+        source: str,
+        *,
+        train: str | None = None,
+        alive_fd: int | None = None,
+        described: ModelDescription | None = None,
+        **options: Any,
     ) -> AsyncIterator[Running]:
         folder = self.write(source)
-        described = await self.describe(folder, **({"train": train, "predict": None} if train else {}))
+        if described is None:
+            described = await self.describe(folder, **({"train": train, "predict": None} if train else {}))
         instance.write_schema(folder, described.openapi_schema, train=train is not None)
         port = free_port()
         for name in ("tmp", "out", "home"):

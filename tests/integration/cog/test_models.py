@@ -536,6 +536,31 @@ async def test_setup_failure_shows_its_last_lines(start: Any) -> None:
         assert "loading part 4" in messages
         assert "Traceback (most recent call last)" in messages
         assert "RuntimeError: weights are missing" in messages
+        assert 'raise RuntimeError("weights are missing")' in messages
+        assert "wrapper.py" not in messages
+
+
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        ("import wheels_and_gears", "in <module>"),
+        (
+            "class Predictor:\n    def __init__(self):\n        raise RuntimeError('no')\n    def run(self) -> str: ...",
+            "in __init__",
+        ),
+        ("class Other: ...", "has no Runner or Predictor"),
+        ("this is no Python", "SyntaxError"),
+    ],
+)
+async def test_import_failure_shows_the_models_frames_only(start: Any, source: str, shown: str) -> None:
+    described = await start.describe(SYNC)
+    async with start(source, described=described) as running:
+        assert running.health.status == "SETUP_FAILED"
+        messages = "\n".join(running.messages())
+        assert shown in messages
+        assert "predict.py" in messages
+        for ours in ("wrapper.py", "loading.py", "frozen importlib"):
+            assert ours not in messages
 
 
 async def test_healthcheck_passes_through(start: Any) -> None:

@@ -107,6 +107,9 @@ async def test_code_that_cannot_be_imported_is_a_failed_build_with_its_traceback
     with pytest.raises(BuildFailed, match="a_package_that_is_not_installed") as caught:
         await pusher.build(MODELS / "import-fails")
     assert caught.value.hint
+    assert "predict.py" in caught.value.message
+    for ours in ("introspect.py", "loading.py", "frozen importlib"):
+        assert ours not in caught.value.message
     assert pusher.left() == []
 
 
