@@ -12,6 +12,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 import msgspec
 
 from hearth.domain.account import Account, Token
+from hearth.domain.deployment import Deployment, ReleaseState
 from hearth.domain.events import Event
 from hearth.domain.file import File
 from hearth.domain.model import Build, BuildState, Model, Version
@@ -246,6 +247,32 @@ class Files(Protocol):
     async def of_predictions(self, ids: Sequence[str]) -> list[File]: ...
 
 
+class Deployments(Protocol):
+    async def create(self, deployment: Deployment) -> None:
+        """With its first release. Raises Conflict on a taken owner/name."""
+        ...
+
+    async def get(self, owner: str, name: str) -> Deployment | None: ...
+    async def by_id(self, id: str) -> Deployment | None: ...
+    async def page(self, account_id: str, *, limit: int = 100, cursor: Cursor | None = None) -> Page[Deployment]: ...
+    async def release(self, deployment: Deployment) -> bool:
+        """Add its current release, the next by number; False if it is gone or another release came first."""
+        ...
+
+    async def judge(self, id: str, number: int, state: ReleaseState, because: str) -> bool:
+        """What became of a release: a live one serves from now on. False if it is not the newest any more."""
+        ...
+
+    async def delete(self, id: str) -> bool: ...
+    async def wanted(self) -> list[Deployment]:
+        """Those that want an instance though nobody asks: rolling out, or with `min_instances`."""
+        ...
+
+    async def last_used(self, full_name: str) -> float | None:
+        """When the latest of its predictions ended, infinity if one has not; None if it never had any."""
+        ...
+
+
 class Outbox(Protocol):
     async def claim(self, now: float, until: float, limit: int) -> list[Delivery]:
         """Pending deliveries that are due, their due time moved to `until` so that no other courier takes them."""
@@ -312,6 +339,12 @@ class Idempotency(Protocol):
 
     async def expire(self, now: float, limit: int) -> int:
         """Forget up to `limit` keys whose time is over."""
+    @property
+    def deployments(self) -> Deployments: ...
+    @property
+    def idempotency(self) -> Idempotency: ...
+    @property
+    def rates(self) -> Rates: ...
         ...
 
 

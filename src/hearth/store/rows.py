@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 
 from hearth.domain.account import Account, AccountType, Token
-from hearth.domain.file import File, FileKind
+from hearth.domain.deployment import Deployment, Release, ReleaseState
+from hearth.domain.file import File, FileKind, parse_reference
 from hearth.domain.model import Build, BuildState, Model, Recipe, SourceFile, Version, Visibility
 from hearth.domain.prediction import Phase, Prediction, PredictionKind
 from hearth.domain.webhook import Attempt, Delivery, DeliveryState
@@ -56,6 +57,11 @@ DELIVERY = (
     "id", "prediction_id", "account_id", "event", "url", "body", "created_at", "due_at", "state", "attempts",
 )  # fmt: skip
 ATTEMPT = ("delivery_id", "number", "at", "duration", "status", "error")
+DEPLOYMENT = ("id", "account_id", "owner", "name", "created_at")
+RELEASE = (
+    "number", "model", "version", "hardware", "min_instances", "max_instances", "created_at", "created_by", "state",
+    "because",
+)  # fmt: skip
 
 
 def select(columns: Sequence[str], alias: str) -> str:
@@ -120,6 +126,12 @@ def version_of(row: Row) -> Version:
         openapi_schema=_decode(openapi_schema), recipe=_recipe.decode(recipe),
     )  # fmt: skip
 
+
+def build_row(b: Build) -> Row:
+    return (
+        b.id, b.account_id, b.model_id, b.model, to_json(b.source), b.created_at, b.state.value, b.version_id,
+        b.error, b.hint, b.completed_at,
+    )  # fmt: skip
 
 def build_row(b: Build) -> Row:
     return (
@@ -195,6 +207,31 @@ def delivery_of(row: Row) -> Delivery:
     return Delivery(**fields)
 
 
+
+
+def release_row(r: Release) -> Row:
+    return (
+        r.number, r.model, r.version, r.hardware, r.min_instances, r.max_instances, r.created_at, r.created_by,
+        r.state.value, r.because,
+    )  # fmt: skip
+
+
+def deployment_of(row: Row) -> Deployment:
+    """From its own columns, those of the current release, and those of the serving one (nulls if there is none)."""
+    own, releases = len(DEPLOYMENT), len(RELEASE)
+    id, account_id, owner, name, created_at = row[:own]
+    serving = row[own + releases :]
+    return Deployment(
+        id=id, account_id=account_id, owner=owner, name=name, created_at=created_at,
+        current=_release_of(row[own : own + releases]),
+        serving=None if serving[0] is None else _release_of(serving),
+    )  # fmt: skip
+
+
+def _release_of(row: Row) -> Release:
+    fields: dict[str, Any] = dict(zip(RELEASE, row, strict=True))
+    fields["state"] = ReleaseState(fields["state"])
+    return Release(**fields)
 def attempt_row(a: Attempt) -> Row:
     return (a.delivery_id, a.number, a.at, a.duration, a.status, a.error)
 

@@ -67,7 +67,7 @@ RECORD_DELIVERED = _RECORD.format(hold=_MARK, output="")
 RECORD_END = _RECORD.format(hold=_END, output=", output = $16, logs = $17")
 INSERT_DELIVERY = insert("deliveries", DELIVERY)
 
-KEEP = "UPDATE files SET expires_at = NULL, prediction_id = NULL WHERE id = $1"
+KEEP_WEIGHTS = "UPDATE files SET expires_at = NULL, prediction_id = NULL WHERE id = $1"
 
 SELECT = f"SELECT {select(PREDICTION, 'p')} FROM predictions p"
 GET = f"{SELECT} WHERE p.id = $1"
@@ -214,7 +214,7 @@ async def _publish(connection: Any, version: Version) -> None:
     row, latest, weights = trained(version)
     if changed(await connection.execute(MAKE_LATEST, *latest)):
         await connection.execute(INSERT_VERSION, *clean(row))
-        await connection.execute(KEEP, weights)
+        await connection.execute(KEEP_WEIGHTS, weights)
 
 
 def _segment(events: Sequence[Event]) -> tuple[int, int, str]:

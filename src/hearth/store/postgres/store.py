@@ -5,6 +5,7 @@ from __future__ import annotations
 from hearth.store.postgres.accounts import PostgresAccounts
 from hearth.store.postgres.builds import PostgresBuilds
 from hearth.store.postgres.database import Database
+from hearth.store.postgres.deployments import PostgresDeployments
 from hearth.store.postgres.files import PostgresFiles
 from hearth.store.postgres.models import PostgresModels, PostgresVersions
 from hearth.store.postgres.idempotency import PostgresIdempotency
@@ -28,6 +29,9 @@ class PostgresStore:
         self.builds = PostgresBuilds(database)
         self.files = PostgresFiles(database)
         self.outbox = PostgresOutbox(database)
+        self.deployments = PostgresDeployments(database)
+        self.idempotency = PostgresIdempotency(database)
+        self.rates = PostgresRates(database)
 
     async def open(self) -> None:
         """Raises Unavailable if the server cannot be reached, Conflict if a newer Hearth wrote the database."""

@@ -51,7 +51,7 @@ RECORD = {
     for owned in (False, True)
 }
 
-KEEP = "UPDATE files SET expires_at = NULL, prediction_id = NULL WHERE id = ?"
+KEEP_WEIGHTS = "UPDATE files SET expires_at = NULL, prediction_id = NULL WHERE id = ?"
 
 SELECT = f"SELECT {select(PREDICTION, 'p')} FROM predictions p"
 GET = f"{SELECT} WHERE p.id = ?"
@@ -215,7 +215,7 @@ def _publish(db: apsw.Connection, row: Sequence[Any], latest: Sequence[Any], wei
     db.execute(MAKE_LATEST, latest)
     if db.changes():
         db.execute(INSERT_VERSION, row)
-        db.execute(KEEP, (weights,))
+        db.execute(KEEP_WEIGHTS, (weights,))
 
 
 def _segment(id: str, events: Sequence[Event]) -> tuple[str, int, int, str] | None:

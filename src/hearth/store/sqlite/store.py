@@ -11,6 +11,7 @@ from hearth.store.migrations import load
 from hearth.store.sqlite.accounts import SQLiteAccounts
 from hearth.store.sqlite.builds import SQLiteBuilds
 from hearth.store.sqlite.connection import FolderLock, migrate, reading, writing
+from hearth.store.sqlite.deployments import SQLiteDeployments
 from hearth.store.sqlite.files import SQLiteFiles
 from hearth.store.sqlite.models import SQLiteModels, SQLiteVersions
 from hearth.store.sqlite.idempotency import SQLiteIdempotency
@@ -35,6 +36,9 @@ class SQLiteStore:
     builds: SQLiteBuilds
     files: SQLiteFiles
     outbox: SQLiteOutbox
+    deployments: SQLiteDeployments
+    idempotency: SQLiteIdempotency
+    rates: SQLiteRates
 
     def __init__(self, path: Path) -> None:
         """`path` is the database file; beside it lie `-wal`, `-shm` and `.lock`."""
@@ -56,6 +60,8 @@ class SQLiteStore:
         self.predictions, self.queue, self.outbox = SQLitePredictions(w, r), SQLiteQueue(w, r), SQLiteOutbox(w, r)
         self.models, self.versions, self.builds = SQLiteModels(w, r), SQLiteVersions(w, r), SQLiteBuilds(w, r)
         self.accounts, self.files = SQLiteAccounts(w, r), SQLiteFiles(w, r)
+        self.deployments = SQLiteDeployments(w, r)
+        self.idempotency, self.rates = SQLiteIdempotency(w, r), SQLiteRates(w, r)
 
     async def close(self) -> None:
         if self._lock is None:

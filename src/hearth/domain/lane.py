@@ -1,0 +1,31 @@
+"""A lane: one waiting line, and the instances that serve nothing else.
+
+Each version has one, each training of a version another, and each deployment its own: for every version and
+hardware that its releases name. Releases that differ only in their bounds share a lane, so changing the number of
+instances boots none anew.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Lane(msgspec.Struct, frozen=True, kw_only=True):
+    key: str
+    """Lanes with the same key are the same lane."""
+    train: bool = False
+    """Its instances run the model's trainer, each of them once."""
+    deployment: str | None = None
+    """`owner/name`."""
+    minimum: int = 0
+    """Instances that are kept running."""
+    maximum: int | None = None
+    """None: as many as the server allows for a version. 0: disabled, nothing may run."""
+
+
+def of_version(version_id: str) -> Lane:
+    return Lane(key=version_id)
+
+
+def of_trainings(version_id: str) -> Lane:
+    return Lane(key=f"train/{version_id}", train=True)
