@@ -15,8 +15,8 @@ from hearth.domain.account import Account, Token
 from hearth.domain.deployment import Deployment, ReleaseState
 from hearth.domain.events import Event
 from hearth.domain.file import File
-from hearth.domain.model import Build, BuildState, Model, Version
 from hearth.domain.limits import Kept, Once, Usage
+from hearth.domain.model import Build, BuildState, Model, Version
 from hearth.domain.prediction import Prediction, PredictionKind
 from hearth.domain.webhook import Attempt, Delivery
 
@@ -60,9 +60,9 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     deliveries: Sequence[Delivery] = ()
     owner: str | None = None
     """If set, the change applies only while this owner holds the lease."""
-
     version: Version | None = None
     """What a training made: added and made its model's latest; the file of its weights then lives as long as it."""
+
 
 class Claim(NamedTuple):
     prediction: Prediction
@@ -84,9 +84,9 @@ class Predictions(Protocol):
         lease: Lease | None = None,
         secrets: bytes | None = None,
         deliveries: Sequence[Delivery] = (),
-    ) -> Awaitable[None]:
         once: Once | None = None,
         linger: float = 0.0,
+    ) -> Awaitable[None]:
         """Store row, queue entry and events, and count the model's run. Started by the call, not by awaiting it.
 
         With `once` the prediction is also what that key stands for; raises Conflict if the key is taken. With
@@ -168,11 +168,11 @@ class Accounts(Protocol):
         ...
 
     async def count(self) -> int: ...
-    async def add_token(self, token: Token) -> None: ...
     async def update(self, id: str, fields: dict[str, Any]) -> Account | None:
         """Set the named fields; raises ValueError for one that may not change."""
         ...
 
+    async def add_token(self, token: Token) -> None: ...
     async def tokens(self, account_id: str) -> list[Token]: ...
     async def disable_token(self, account_id: str, name: str, at: float) -> bool: ...
 
@@ -296,6 +296,32 @@ class Outbox(Protocol):
         ...
 
 
+class Idempotency(Protocol):
+    async def begin(self, once: Once, now: float, until: float) -> Kept | None:
+        """Take the key, held until `until`; or what it stands for already."""
+        ...
+
+    async def get(self, account_id: str, key: str, now: float) -> Kept | None: ...
+    async def finish(self, account_id: str, key: str, status: int, body: bytes) -> None:
+        """Store the answer that later calls with this key get."""
+        ...
+
+    async def drop(self, account_id: str, key: str) -> None:
+        """Free a key that is held: its create came to nothing."""
+        ...
+
+    async def expire(self, now: float, limit: int) -> int:
+        """Forget up to `limit` keys whose time is over."""
+        ...
+
+
+class Rates(Protocol):
+    async def exchange(self, usages: Sequence[Usage], now: float, window: float) -> list[Usage]:
+        """Add what this process let through, and hear what all of them did since the window of `window` seconds
+        began. A window that is over starts anew with the reported one."""
+        ...
+
+
 class Store(Protocol):
     @property
     def predictions(self) -> Predictions: ...
@@ -313,6 +339,12 @@ class Store(Protocol):
     def files(self) -> Files: ...
     @property
     def outbox(self) -> Outbox: ...
+    @property
+    def deployments(self) -> Deployments: ...
+    @property
+    def idempotency(self) -> Idempotency: ...
+    @property
+    def rates(self) -> Rates: ...
 
     async def open(self) -> None:
         """Connect and bring the schema up to date."""
@@ -323,37 +355,5 @@ class Store(Protocol):
         ...
 
     async def ping(self) -> None:
-class Idempotency(Protocol):
-    async def begin(self, once: Once, now: float, until: float) -> Kept | None:
-        """Take the key, held until `until`; or what it stands for already."""
-        ...
-
-    async def get(self, account_id: str, key: str, now: float) -> Kept | None: ...
-    async def finish(self, account_id: str, key: str, status: int, body: bytes) -> None:
-        """Store the answer that later calls with this key get."""
-        ...
-
-    async def drop(self, account_id: str, key: str) -> None:
-        """Free a key that is held: its create came to nothing."""
-        ...
-
-    async def expire(self, now: float, limit: int) -> int:
-        """Forget up to `limit` keys whose time is over."""
-    @property
-    def deployments(self) -> Deployments: ...
-    @property
-    def idempotency(self) -> Idempotency: ...
-    @property
-    def rates(self) -> Rates: ...
-        ...
-
-
-class Rates(Protocol):
-    async def exchange(self, usages: Sequence[Usage], now: float, window: float) -> list[Usage]:
-        """Add what this process let through, and hear what all of them did since the window of `window` seconds
-        began. A window that is over starts anew with the reported one."""
-        ...
-
-
         """Raises if a write would not succeed."""
         ...

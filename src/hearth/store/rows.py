@@ -47,8 +47,8 @@ PREDICTION = (
     "id", "account_id", "model", "version", "input", "created_at", "phase", "reason", "kind", "deployment",
     "destination", "output", "logs", "error", "metrics", "source", "origin", "webhook", "webhook_events",
     "started_at", "completed_at", "deadline", "cancel_requested_at", "attempt", "events", "data_removed",
-)  # fmt: skip
     "retention",
+)  # fmt: skip
 FILE = (
     "id", "account_id", "kind", "name", "content_type", "size", "sha256", "md5", "created_at", "expires_at",
     "prediction_id", "metadata",
@@ -75,6 +75,7 @@ def to_json(value: Any) -> str:
 def account_row(a: Account) -> Row:
     return (
         a.id, a.username, a.created_at, a.type.value, a.name, a.admin, a.github_url, a.avatar_url, a.webhook_secret,
+        a.creates_per_minute, a.others_per_minute, a.retention,
     )  # fmt: skip
 
 
@@ -83,16 +84,15 @@ def account_of(row: Row) -> Account:
         id, username, created_at, type, name, admin, github_url, avatar_url, webhook_secret, creates, others, retention,
     ) = row  # fmt: skip
     return Account(
-        a.creates_per_minute, a.others_per_minute, a.retention,
         id=id, username=username, created_at=created_at, type=AccountType(type), name=name, admin=bool(admin),
         github_url=github_url, avatar_url=avatar_url, webhook_secret=webhook_secret,
+        creates_per_minute=creates, others_per_minute=others, retention=retention,
     )  # fmt: skip
 
 
 def token_row(t: Token) -> Row:
     return (t.hash, t.account_id, t.name, t.created_at, t.hint, t.disabled_at)
 
-        creates_per_minute=creates, others_per_minute=others, retention=retention,
 
 def token_of(row: Row) -> Token:
     hash, account_id, name, created_at, hint, disabled_at = row
@@ -127,23 +127,17 @@ def version_of(row: Row) -> Version:
     )  # fmt: skip
 
 
-def build_row(b: Build) -> Row:
-    return (
-        b.id, b.account_id, b.model_id, b.model, to_json(b.source), b.created_at, b.state.value, b.version_id,
-        b.error, b.hint, b.completed_at,
-    )  # fmt: skip
-
-def build_row(b: Build) -> Row:
-    return (
-        b.id, b.account_id, b.model_id, b.model, to_json(b.source), b.created_at, b.state.value, b.version_id,
-        b.error, b.hint, b.completed_at,
-    )  # fmt: skip
-
 def trained(v: Version) -> tuple[Row, Row, str | None]:
     """A version that a training made: its row, what makes it the latest, and the id of the file with its weights."""
     reference = parse_reference(v.recipe.weights or "")
     return version_row(v), (v.id, v.created_at, v.model_id), reference[0] if reference else None
 
+
+def build_row(b: Build) -> Row:
+    return (
+        b.id, b.account_id, b.model_id, b.model, to_json(b.source), b.created_at, b.state.value, b.version_id,
+        b.error, b.hint, b.completed_at,
+    )  # fmt: skip
 
 
 def build_of(row: Row) -> Build:
@@ -159,13 +153,13 @@ def prediction_row(p: Prediction) -> Row:
         p.kind.value, p.deployment, p.destination, None if p.output is None else to_json(p.output), p.logs, p.error,
         to_json(p.metrics), p.source, p.origin, p.webhook, to_json(p.webhook_events), p.started_at, p.completed_at,
         p.deadline, p.cancel_requested_at, p.attempt, p.events, p.data_removed,
+        p.retention,
     )  # fmt: skip
 
 
 def prediction_of(row: Row) -> Prediction:
     (
         id, account_id, model, version, input, created_at, phase, reason, kind, deployment, destination, output,
-        p.retention,
         logs, error, metrics, source, origin, webhook, webhook_events, started_at, completed_at, deadline,
         cancel_requested_at, attempt, events, data_removed, retention,
     ) = row  # fmt: skip
@@ -176,13 +170,13 @@ def prediction_of(row: Row) -> Prediction:
         source=source, origin=origin, webhook=webhook, webhook_events=_strings.decode(webhook_events),
         started_at=started_at, completed_at=completed_at, deadline=deadline,
         cancel_requested_at=cancel_requested_at, attempt=attempt, events=events, data_removed=bool(data_removed),
+        retention=retention,
     )  # fmt: skip
 
 
 def file_row(f: File) -> Row:
     return (
         f.id, f.account_id, f.kind.value, f.name, f.content_type, f.size, f.sha256, f.md5, f.created_at,
-        retention=retention,
         f.expires_at, f.prediction_id, to_json(f.metadata),
     )  # fmt: skip
 
@@ -207,6 +201,12 @@ def delivery_of(row: Row) -> Delivery:
     return Delivery(**fields)
 
 
+def attempt_row(a: Attempt) -> Row:
+    return (a.delivery_id, a.number, a.at, a.duration, a.status, a.error)
+
+
+def attempt_of(row: Row) -> Attempt:
+    return Attempt(**dict(zip(ATTEMPT, row, strict=True)))
 
 
 def release_row(r: Release) -> Row:
@@ -232,9 +232,3 @@ def _release_of(row: Row) -> Release:
     fields: dict[str, Any] = dict(zip(RELEASE, row, strict=True))
     fields["state"] = ReleaseState(fields["state"])
     return Release(**fields)
-def attempt_row(a: Attempt) -> Row:
-    return (a.delivery_id, a.number, a.at, a.duration, a.status, a.error)
-
-
-def attempt_of(row: Row) -> Attempt:
-    return Attempt(**dict(zip(ATTEMPT, row, strict=True)))

@@ -7,13 +7,13 @@ from hearth.store.postgres.builds import PostgresBuilds
 from hearth.store.postgres.database import Database
 from hearth.store.postgres.deployments import PostgresDeployments
 from hearth.store.postgres.files import PostgresFiles
-from hearth.store.postgres.models import PostgresModels, PostgresVersions
 from hearth.store.postgres.idempotency import PostgresIdempotency
+from hearth.store.postgres.models import PostgresModels, PostgresVersions
 from hearth.store.postgres.outbox import PostgresOutbox
 from hearth.store.postgres.predictions import PostgresPredictions
 from hearth.store.postgres.queue import PostgresQueue
-
 from hearth.store.postgres.rates import PostgresRates
+
 PING = "INSERT INTO pings VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET number = pings.number + 1"
 
 

@@ -13,13 +13,13 @@ from hearth.store.sqlite.builds import SQLiteBuilds
 from hearth.store.sqlite.connection import FolderLock, migrate, reading, writing
 from hearth.store.sqlite.deployments import SQLiteDeployments
 from hearth.store.sqlite.files import SQLiteFiles
-from hearth.store.sqlite.models import SQLiteModels, SQLiteVersions
 from hearth.store.sqlite.idempotency import SQLiteIdempotency
+from hearth.store.sqlite.models import SQLiteModels, SQLiteVersions
 from hearth.store.sqlite.outbox import SQLiteOutbox
 from hearth.store.sqlite.predictions import SQLitePredictions
 from hearth.store.sqlite.queue import SQLiteQueue
-from hearth.store.sqlite.threads import Readers, Writer
 from hearth.store.sqlite.rates import SQLiteRates
+from hearth.store.sqlite.threads import Readers, Writer
 
 READERS = 2
 PING = "INSERT INTO pings VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET number = pings.number + 1"
