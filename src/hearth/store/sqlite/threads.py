@@ -43,7 +43,7 @@ class _Threads(ABC):
 
     def __init__(self, name: str, connections: list[apsw.Connection], loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._jobs: SimpleQueue[list[_Job] | None] = SimpleQueue()
         self._closed = False
         self._threads = [
             threading.Thread(target=self._work, args=(connection,), name=f"{name}-{number}", daemon=True)
@@ -57,7 +57,7 @@ class _Threads(ABC):
         if self._closed:
             raise Unavailable("The store is closed.")
         future: asyncio.Future[T] = self._loop.create_future()
-        self._jobs.put((operation, future))
+        self._jobs.put([(operation, future)])
         return future
 
     async def close(self) -> None:
@@ -83,15 +83,15 @@ class Readers(_Threads):
     """Read-only connections. Each statement sees one moment of the database, never half a transaction."""
 
     def _work(self, connection: apsw.Connection) -> None:
-        while (job := self._jobs.get()) is not None:
-            operation, future = job
-            if future.cancelled():
-                continue
-            try:
-                outcome: _Outcome = (future, operation(connection), None)
-            except Exception as error:  # noqa: BLE001 - it belongs to whoever awaits the future
-                outcome = (future, None, error)
-            self._answer([outcome])
+        while (jobs := self._jobs.get()) is not None:
+            for operation, future in jobs:
+                if future.cancelled():
+                    continue
+                try:
+                    outcome: _Outcome = (future, operation(connection), None)
+                except Exception as error:  # noqa: BLE001 - it belongs to whoever awaits the future
+                    outcome = (future, None, error)
+                self._answer([outcome])
         connection.close()
 
 
@@ -103,17 +103,43 @@ class Writer(_Threads):
     fails takes nothing else with it.
     """
 
+    def __init__(self, name: str, connections: list[apsw.Connection], loop: asyncio.AbstractEventLoop) -> None:
+        self._lingering: list[_Job] = []
+        super().__init__(name, connections, loop)
+
+    def submit(self, operation: Operation[T], linger: float = 0.0) -> asyncio.Future[T]:
+        """With `linger`, wait up to so many seconds for another operation to share the commit with. The order
+        of the calls is kept all the same."""
+        if self._closed:
+            raise Unavailable("The store is closed.")
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._lingering.append((operation, future))
+        if linger <= 0:
+            self._release()
+        elif len(self._lingering) == 1:
+            self._loop.call_later(linger, self._release)
+        return future
+
+    async def close(self) -> None:
+        self._release()
+        await super().close()
+
+    def _release(self) -> None:
+        if self._lingering:
+            jobs, self._lingering = self._lingering, []
+            self._jobs.put(jobs)
+
     def _work(self, connection: apsw.Connection) -> None:
         running = True
         while running:
             batch: list[_Job] = []
-            job = self._jobs.get()
-            while job is not None:
-                batch.append(job)
-                if len(batch) == BATCH or self._jobs.empty():
+            jobs = self._jobs.get()
+            while jobs is not None:
+                batch += jobs
+                if len(batch) >= BATCH or self._jobs.empty():
                     break
-                job = self._jobs.get()
-            running = job is not None
+                jobs = self._jobs.get()
+            running = jobs is not None
             if batch:
                 self._answer(_commit(connection, batch))
         connection.close()
