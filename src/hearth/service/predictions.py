@@ -22,6 +22,9 @@ from hearth.store.base import Cursor, Lease, Page, Store
 
 CANCEL_AFTER = (5.0, 24 * 3600.0)
 """Seconds; replicate-platform.md 9.1."""
+LINGER = 0.005
+"""Seconds. Nobody is told of a held prediction before it ends, so a quick one may be stored together with its
+outcome, in one commit."""
 CANCEL_WAIT = 1.0
 """Seconds that a cancel waits for the end: clients show what the reply says."""
 DEFAULT_EVENTS = ("output", "completed")
@@ -85,7 +88,7 @@ class Predictions:
             return prediction
         end = _End(self._bus, id)  # before the engine hears of it, so that nothing is missed
         try:
-            await self._accept(work)
+            await self._accept(work, linger=LINGER)
             if not await end.within(hold):
                 return await self._after_hold(prediction)
             return end.prediction or await self._stored(caller, id)
@@ -164,7 +167,7 @@ class Predictions:
             raise NotFound("There is no such delivery that could be sent again.")
         self._bus.submit(DeliveryDue())
 
-    async def _accept(self, work: NewPrediction) -> None:
+    async def _accept(self, work: NewPrediction, linger: float = 0.0) -> None:
         """Store it and hand it to the engine; at the same time where the store keeps the order of writes."""
         prediction, owner = work.prediction, self._bus.owner
         store = self._store.predictions
@@ -173,6 +176,7 @@ class Predictions:
             [Event(0, Kind.QUEUED, prediction.created_at, {})],
             lease=Lease(owner, prediction.created_at + self._lease) if owner is not None else None,
             secrets=work.secrets,
+            linger=linger,
         )
         if not store.ordered:
             await stored
