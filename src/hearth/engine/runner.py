@@ -184,7 +184,8 @@ class Runner:
         """The items that were shown, and whatever the outcome has beyond them."""
         items = ticket.live.items
         if not items:
-            return await outlet.stored(outcome.output)
+            nothing = [] if ticket.plan.schema.output_kind.is_iterator and outcome.status == "succeeded" else None
+            return await outlet.stored(outcome.output) if outcome.output is not None else nothing
         rest = outcome.output[outlet.count :] if isinstance(outcome.output, list) else []
         return [*items, *[await outlet.stored(item) for item in rest]]
 

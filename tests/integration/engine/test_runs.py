@@ -45,6 +45,15 @@ async def test_a_warm_instance_takes_the_next_one_without_a_boot(started: Any) -
     assert len(bench.runtime.specs) == 1
 
 
+async def test_an_iterator_that_yields_nothing_ends_with_an_empty_list(started: Any) -> None:
+    async def nothing(run: FakeRun) -> Outcome:
+        return Outcome(status="succeeded")
+
+    bench = await started(runtime=FakeRuntime(nothing))
+    version = await bench.version(document=schema(output=ITERATOR))
+    assert (await bench.run(version)).output == []
+
+
 async def test_an_iterator_shows_items_while_it_runs_and_keeps_them(started: Any) -> None:
     bench = await started(runtime=FakeRuntime(yields_then_holds("a", "b")))
     version = await bench.version(document=schema(output=ITERATOR))
