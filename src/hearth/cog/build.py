@@ -9,6 +9,7 @@ changes only code runs no resolver. Builds of one environment exclude each other
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -17,7 +18,6 @@ import shutil
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -260,7 +260,7 @@ class Environments:
 
     async def _run_steps(self, path: Path, run: Sequence[RunStep], log: Callable[[str], None]) -> None:
         env = self._env | {
-            "PATH": f"{path / 'bin'}{os.pathsep}{self._env['PATH']}",
+            "PATH": os.pathsep.join((str(path / "bin"), self._env["PATH"], str(self._uv_folder()))),
             "VIRTUAL_ENV": str(path),
         }
         for step in run:
@@ -270,7 +270,18 @@ class Environments:
             if code:
                 raise BuildFailed(f"build.run: `{step.command}` ended with exit code {code}:\n{_tail(text)}")
 
-    @contextmanager
+    def _uv_folder(self) -> Path:
+        """Holds uv and nothing else: our own tools beside it are not the model's."""
+        folder = self._root / "bin"
+        folder.mkdir(parents=True, exist_ok=True)
+        uv = folder / "uv"
+        if not uv.exists():
+            with contextlib.suppress(FileExistsError):  # another build was faster
+                uv.unlink(missing_ok=True)
+                uv.symlink_to(Path(shutil.which(self._uv) or self._uv).absolute())
+        return folder
+
+    @contextlib.contextmanager
     def _mounted(self, step: RunStep) -> Iterator[None]:
         """Puts the step's secrets at their targets, for as long as it runs."""
         placed: list[Path] = []
@@ -292,7 +303,7 @@ class Environments:
             for target in placed:
                 target.unlink(missing_ok=True)
 
-    @asynccontextmanager
+    @contextlib.asynccontextmanager
     async def _exclusive(self, name: str, log: Callable[[str], None]) -> AsyncIterator[None]:
         path = self._root / "locks" / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -82,6 +82,16 @@ async def test_run_commands_see_the_environment_and_nothing_of_the_source(made: 
     assert not target.exists()
 
 
+async def test_run_commands_have_uv_for_their_environment_and_none_of_our_tools(
+    made: Environments, tmp_path: Path
+) -> None:
+    lines: list[str] = []
+    steps = ("uv pip list --format freeze", "command -v mypy || echo no mypy")
+    await made.prepare(CogConfig(run=tuple(RunStep(command=step) for step in steps)), workdir=tmp_path, log=lines.append)
+    assert f"cog=={COG_VERSION}" in lines
+    assert "no mypy" in lines
+
+
 @pytest.mark.parametrize(
     ("config", "says"),
     [

@@ -545,7 +545,7 @@ async def test_setup_failure_shows_its_last_lines(start: Any) -> None:
     [
         ("import wheels_and_gears", "in <module>"),
         (
-            "class Predictor:\n    def __init__(self):\n        raise RuntimeError('no')\n    def run(self) -> str: ...",
+            "class Predictor:\n    def __init__(self):\n        raise RuntimeError('no')\n    def run(self): ...",
             "in __init__",
         ),
         ("class Other: ...", "has no Runner or Predictor"),
