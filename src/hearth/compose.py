@@ -46,6 +46,7 @@ from hearth.service.versions import Resolver
 from hearth.settings import Settings
 from hearth.store.base import Store
 from hearth.store.sqlite import SQLiteStore
+from hearth.web.landing import Landing
 
 log = logging.getLogger(__name__)
 
@@ -169,7 +170,12 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
         stack.push_async_callback(fetcher.close)
         await engine.start()
         stack.push_async_callback(engine.stop)
-        yield Parts(services=services, engine=engine, accounts=accounts, app=create_app(services, options=options))
+        yield Parts(
+            services=services,
+            engine=engine,
+            accounts=accounts,
+            app=create_app(services, options=options, fallback=Landing()),
+        )
 
 
 def serve(settings: Settings, ready: Callable[[Started], None]) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from hearth.api import errors, wire
+from hearth.api import errors, once, throttle, wire
 from hearth.api.auth import authenticate
 from hearth.api.body import decode
 from hearth.api.http import Disconnected, Headers, Receive, Reply, Request, Scope, Send, Stream
@@ -34,7 +34,10 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 _CORS = (b"access-control-allow-origin", b"*")
 _PREFLIGHT: Headers = [
     (b"access-control-allow-methods", b"GET, HEAD, POST, PUT, PATCH, DELETE, QUERY, OPTIONS"),
-    (b"access-control-allow-headers", b"authorization, content-type, prefer, cancel-after, last-event-id, range"),
+    (
+        b"access-control-allow-headers",
+        b"authorization, content-type, prefer, cancel-after, retain-for, idempotency-key, last-event-id, range",
+    ),
     (b"access-control-max-age", b"86400"),
 ]
 
@@ -42,11 +45,13 @@ _PREFLIGHT: Headers = [
 class _Operation:
     """A route, with what can be prepared of it."""
 
-    __slots__ = ("authenticated", "decoder", "route")
+    __slots__ = ("authenticated", "decoder", "lane", "once", "route")
 
     def __init__(self, route: Route) -> None:
         self.route = route
         self.authenticated = route.auth in (Auth.TOKEN, Auth.ADMIN)
+        self.lane = throttle.lane(route)
+        self.once = route.operation_id in once.ANSWERED
         takes_json = route.body is not None and not isinstance(route.body, Content)
         self.decoder: msgspec.json.Decoder[Any] | None = msgspec.json.Decoder(route.body) if takes_json else None
 
@@ -85,7 +90,7 @@ class Api:
         match = self._matcher.match(method, path)
         request_id = next(self._request_ids)
         if match is None or isinstance(match, list):
-            if match is None and self._fallback is not None and not path.startswith("/v1/"):
+            if match is None and self._fallback is not None and _for_a_browser(scope):
                 await self._fallback(scope, receive, send)
                 return
             if method == "OPTIONS":
@@ -100,7 +105,7 @@ class Api:
         request.id = request_id
         answer = await self._handle(operation, request)
         if isinstance(answer, Reply):
-            await _send(send, answer, request_id, request.reply_headers)
+            await _send(send, answer, request_id, request.lasting_headers + request.reply_headers)
         else:
             await self._stream(send, answer, request)
         self._answered(method, path, operation.route.operation_id, answer.status, began, request_id)
@@ -110,6 +115,7 @@ class Api:
         try:
             if operation.authenticated:
                 await authenticate(request)
+                throttle.take(request, operation.lane)
                 if route.auth is Auth.ADMIN and not request.account.admin:
                     raise NotFound
             if operation.decoder is None:
@@ -117,12 +123,10 @@ class Api:
             else:
                 data = await request.body(self._options.max_body)
                 body = decode(operation.decoder, data, as_input=route.input_errors)
+                if operation.once and (asked := once.of(request, body)) is not None:
+                    return await once.answer(request, asked, lambda: self._made(route, request, body))
                 result = await route.handler(request, body)
-            if isinstance(result, (Reply, Stream)):
-                return result
-            if result is None:
-                return Reply(route.status, b"", b"")
-            return Reply(route.status, wire.encode(result, request.origin))
+            return result if isinstance(result, Stream) else _reply(route, request, result)
         except HearthError as error:
             if errors.status_of(error) >= 500:
                 log.warning("Request %s (%s) failed: %s", request.id, route.operation_id, error.message)
@@ -133,10 +137,15 @@ class Api:
             request.reply_headers.clear()
             return errors.unexpected(request.id, creates=route.creates)
 
+    @staticmethod
+    async def _made(route: Route, request: Request, body: Any) -> Reply:
+        return _reply(route, request, await route.handler(request, body))
+
     async def _stream(self, send: Send, answer: Stream, request: Request) -> None:
         """Send the chunks until they end or the caller is gone."""
         headers = [(b"content-type", answer.content_type), (b"x-request-id", request.id.encode()), _CORS]
-        await send({"type": "http.response.start", "status": answer.status, "headers": headers + answer.headers})
+        headers += request.lasting_headers + answer.headers
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         metrics, task = self._services.metrics, asyncio.current_task()
         assert task is not None
         left, sending = False, True
@@ -187,6 +196,14 @@ class Api:
             )
 
 
+def _reply(route: Route, request: Request, result: Any) -> Reply:
+    if isinstance(result, Reply):
+        return result
+    if result is None:
+        return Reply(route.status, b"", b"")
+    return Reply(route.status, wire.encode(result, request.origin))
+
+
 async def _send(send: Send, reply: Reply, request_id: str, extra: Headers) -> None:
     headers = [
         (b"content-type", reply.content_type),
@@ -202,6 +219,13 @@ async def _send(send: Send, reply: Reply, request_id: str, extra: Headers) -> No
         del headers[0]
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": reply.body})
+
+
+def _for_a_browser(scope: Scope) -> bool:
+    """A page is asked for: programs get their errors as JSON."""
+    if scope["method"] not in ("GET", "HEAD") or scope["path"].startswith("/v1/"):
+        return False
+    return any(name == b"accept" and b"text/html" in value for name, value in scope["headers"])
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

@@ -1,0 +1,1 @@
+"""Pages for people. Uses services, as the API does, and nothing of the engine."""
