@@ -81,7 +81,6 @@ class Environments:
         environ: Mapping[str, str],
         secrets: Mapping[str, str] | None = None,
         install_system_packages: bool = False,
-        compile_bytecode: bool = True,
     ) -> None:
         self._root = root.absolute()
         self._uv = uv or _find_uv(environ.get("PATH", os.defpath))
@@ -95,7 +94,6 @@ class Environments:
             self._env["UV_NO_CONFIG"] = "1"  # a uv.toml in the model's folder is not ours to follow
         self._secrets = secrets or {}
         self._install_system_packages = install_system_packages
-        self._compile_bytecode = compile_bytecode
 
     def get(self, key: str) -> Environment | None:
         """The finished environment of that key, if this machine has it."""
@@ -217,10 +215,12 @@ class Environments:
         pinned, _, over = lock.partition("# then\n")
         try:
             await self._uv_run(["venv", "--python", interpreter.path, path], workdir, log, what="make the environment")
-            for content in filter(None, (pinned, over)):
+            # The lock is complete; what comes over it brings its own dependencies. Bytecode: decision 0007.
+            for content, complete in ((pinned, ["--no-deps"]), (over, [])):
+                if not content:
+                    continue
                 await self._uv_run(
-                    ["pip", "install", "--python", str(path), "-r", "-"]
-                    + (["--compile-bytecode"] if self._compile_bytecode else []),
+                    ["pip", "install", "--python", path, *complete, "-r", "-"],
                     workdir,
                     log,
                     what="install the requirements",

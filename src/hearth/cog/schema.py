@@ -98,7 +98,6 @@ async def _facts(
             "PATH": f"{env.bin}{os.pathsep}{os.defpath}",
             "TMPDIR": tmp,
             "PYTHONUNBUFFERED": "1",
-            "PYTHONDONTWRITEBYTECODE": "1",
             "CUDA_VISIBLE_DEVICES": "",
         }
         try:

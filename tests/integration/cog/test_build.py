@@ -15,17 +15,13 @@ import pytest
 from hearth.cog import interpreters
 from hearth.cog.build import COG_VERSION, Environments
 from hearth.cog.config import CogConfig, RunStep, SecretMount
+from hearth.cog.schema import describe
 from hearth.errors import BuildFailed
 
 
 @pytest.fixture
 def made(tmp_path: Path) -> Environments:
-    return Environments(
-        tmp_path / "envs",
-        environ=os.environ,
-        secrets={"token": "hunter2"},
-        compile_bytecode=False,
-    )
+    return Environments(tmp_path / "envs", environ=os.environ, secrets={"token": "hunter2"})
 
 
 def test_an_environment_holds_cog_and_its_lock(environment: Any) -> None:
@@ -87,7 +83,8 @@ async def test_run_commands_have_uv_for_their_environment_and_none_of_our_tools(
 ) -> None:
     lines: list[str] = []
     steps = ("uv pip list --format freeze", "command -v mypy || echo no mypy")
-    await made.prepare(CogConfig(run=tuple(RunStep(command=step) for step in steps)), workdir=tmp_path, log=lines.append)
+    config = CogConfig(run=tuple(RunStep(command=step) for step in steps))
+    await made.prepare(config, workdir=tmp_path, log=lines.append)
     assert f"cog=={COG_VERSION}" in lines
     assert "no mypy" in lines
 
@@ -146,6 +143,21 @@ def runs(pid: int) -> bool:
     except FileNotFoundError:
         return False
     return status.rsplit(")", 1)[1].split()[0] != "Z"
+
+
+async def test_the_bytecode_of_what_a_model_imports_is_there_before_its_first_boot(
+    made: Environments, tmp_path: Path
+) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "predict.py").write_text("import yaml\n\ndef run() -> str: ...\n")
+    config = CogConfig(predict="predict.py:run")
+    environment = await made.prepare(config, workdir=source, log=lambda line: None)
+    await describe(source, config, environment, log=lambda line: None)
+    for package in ("cog", "coglet", "yaml"):
+        (folder,) = environment.path.glob(f"lib/python*/site-packages/{package}")
+        assert list(folder.glob("__pycache__/__init__.*.pyc")), package
+    assert not list(environment.path.glob("lib/python*/site-packages/pydantic/__pycache__"))
 
 
 async def test_an_environment_without_its_marker_is_built_again(made: Environments, tmp_path: Path) -> None:
