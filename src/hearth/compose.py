@@ -19,6 +19,7 @@ import prometheus_client
 import uvicorn
 
 from hearth import keys, logs, tls
+from hearth.api.accounts import HARDWARE
 from hearth.api.app import Api, Options, Services, create_app
 from hearth.api.metrics import Metrics
 from hearth.api.shapes import Shapes
@@ -32,18 +33,21 @@ from hearth.engine import Engine, EngineOptions
 from hearth.errors import HearthError
 from hearth.net.address import AddressPolicy, parse_networks
 from hearth.net.http import HttpFetcher, HttpSender
+from hearth.policy.ratelimit import Rates
 from hearth.runtime.build import CogBuilder
 from hearth.runtime.process import ProcessRuntime
 from hearth.seal import Sealer
 from hearth.service.accounts import Accounts
 from hearth.service.files import Files
+from hearth.service.idempotency import Idempotency
 from hearth.service.inputs import Inputs
+from hearth.service.limits import Limits
 from hearth.service.models import Models
 from hearth.service.predictions import Predictions
 from hearth.service.pushes import Pushes
 from hearth.service.streams import Streams
 from hearth.service.versions import Resolver
-from hearth.settings import Settings
+from hearth.settings import Settings, rate_limits
 from hearth.store.base import Store
 from hearth.store.sqlite import SQLiteStore
 from hearth.web.landing import Landing
@@ -158,6 +162,8 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
             ttl=settings.upload_ttl,
         ),
         accounts=accounts,
+        limits=limits,
+        idempotency=Idempotency(store=store, clock=clock),
         bus=bus,
         wire=wire,
         metrics=Metrics(engine.metrics.registry),
@@ -170,6 +176,9 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
         stack.push_async_callback(fetcher.close)
         await engine.start()
         stack.push_async_callback(engine.stop)
+        if settings.database is not None:
+            sharing = asyncio.create_task(limits.run(), name="rate limits")
+            stack.callback(sharing.cancel)
         yield Parts(
             services=services,
             engine=engine,

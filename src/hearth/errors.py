@@ -98,6 +98,25 @@ class InvalidVersion(HearthError):
     code = "invalid_version"
 
 
+class KeyReused(HearthError):
+    """This Idempotency-Key was used for a request with another body or address."""
+
+    code = "key_reused"
+
+    def __init__(self, message: str | None = None, *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint or "Use a new key for each thing you create; keys count for 24 hours.")
+
+
+class Throttled(HearthError):
+    """Request was throttled."""
+
+    code = "throttled"
+
+    def __init__(self, reset: int = 1) -> None:
+        self.reset = reset
+        super().__init__(f"Request was throttled. Your rate limit resets in ~{reset}s.")
+
+
 class TooLarge(HearthError):
     """Files must be less than 100MB in size"""
 

@@ -91,7 +91,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     upload_ttl: float = 24 * 3600.0
     """How long an uploaded file is kept."""
     retention: float = 30 * 24 * 3600.0
-    """How long a finished prediction keeps its input, output, logs and files."""
+    """How long a finished API prediction keeps its input, output, logs and files; `replicate`: 3600. Examples,
+    shared ones and what was made in the browser stay. Accounts and single predictions may have their own."""
+    rate_limits: str = "off"
+    """How often an account may call: `off`, `replicate` (600 predictions and 3000 other calls a minute), or two
+    numbers of one's own, `100/500`. Accounts may have their own: `hearth account limit`."""
     show_aborted: bool = False
     """Show `aborted` on the wire instead of `canceled`. Current official clients break on it."""
 
@@ -125,6 +129,9 @@ def load(flags: Mapping[str, Any] | None = None, *, environ: Mapping[str, str] |
             values[name] = _from_text(name, text, names[name].type)
     values.update(given)
     values["data"] = str(data)
+    if values.get("retention") == "replicate":
+        values["retention"] = 3600.0
+    rate_limits(str(values.get("rate_limits", "off")))
     try:
         return msgspec.convert(_plain(values), Settings, strict=False, dec_hook=_path)
     except msgspec.ValidationError as error:
@@ -147,6 +154,17 @@ def _from_text(name: str, text: str, type_: Any) -> Any:
     if text == "" and type_ is not str:
         return None
     return text
+
+
+def rate_limits(text: str) -> tuple[int | None, int | None]:
+    """Creates and other calls a minute; None: no limit. Raises SettingsInvalid."""
+    known: dict[str, tuple[int | None, int | None]] = {"off": (None, None), "replicate": (600, 3000)}
+    if text in known:
+        return known[text]
+    creates, slash, others = text.partition("/")
+    if not (slash and creates.isdecimal() and others.isdecimal()):
+        raise SettingsInvalid(f"rate_limits: expected off, replicate or numbers like 600/3000, got {text!r}")
+    return int(creates) or None, int(others) or None
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:

@@ -43,6 +43,8 @@ _MEANINGS: dict[type[errors.HearthError], _Meaning] = {
     errors.InvalidRequest: _Meaning(400, "Validation failed"),
     errors.InvalidInput: _Meaning(422, "Input validation failed"),
     errors.InvalidVersion: _Meaning(422, "Invalid version or not permitted"),
+    errors.KeyReused: _Meaning(422, "Idempotency key reused", [_NO_RETRY]),
+    errors.Throttled: _Meaning(429, "Too many requests"),
     errors.TooLarge: _Meaning(413, "Too large"),
     errors.ConfigInvalid: _Meaning(422, "Invalid configuration"),
     errors.BuildFailed: _Meaning(422, "Build failed"),
@@ -75,6 +77,8 @@ def problem(error: errors.HearthError, *, creates: bool = False) -> Reply:
         extra["invalid_fields"] = [f._asdict() for f in error.fields]
     elif isinstance(error, errors.Conflict):
         extra["errors"] = [{"detail": error.message}]
+    if isinstance(error, errors.Throttled):
+        meaning = meaning._replace(headers=[(b"retry-after", str(error.reset).encode())])
     return _reply(meaning, detail, creates, hint=error.hint, **extra)
 
 

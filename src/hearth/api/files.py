@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from contextlib import closing
 
 from hearth import errors
-from hearth.api import paging, serving, stream, wire
+from hearth.api import once, paging, serving, stream, wire
 from hearth.api.auth import authenticate
 from hearth.api.http import Reply, Request, Stream
-from hearth.api.multipart import read_upload
+from hearth.api.multipart import Upload, read_upload
 from hearth.api.route import CURSOR, NOT_FOUND, Auth, Content, Parameter, Route
 from hearth.api.wire import FileBody, PageBody
 from hearth.errors import NotFound
@@ -19,20 +20,37 @@ _FORM_OVERHEAD = 4 * 1024 * 1024
 _OUTPUT_CACHE = b"public, max-age=3600"
 
 
-async def create(request: Request) -> FileBody:
+async def create(request: Request) -> FileBody | Reply:
     limit = request.options.max_file
     length = request.header(b"content-length")
     if length is not None and length.isdigit() and int(length) > limit + _FORM_OVERHEAD:
         raise errors.TooLarge(f"Files must be less than {limit // (1024 * 1024)}MB in size")
     upload = await read_upload(request.header(b"content-type"), request.chunks(limit + _FORM_OVERHEAD), limit)
     with closing(upload.content):
-        file = await request.services.files.upload(
-            request.account,
-            name=upload.name,
-            content_type=upload.content_type,
-            metadata=upload.metadata,
-            chunks=upload.chunks(),
-        )
+        if request.header(once.HEADER) is None:
+            return await _upload(request, upload)
+        digest = hashlib.sha256()
+        async for chunk in upload.chunks():
+            digest.update(chunk)
+        upload.content.seek(0)
+        # Forms of the same content differ in their boundaries, so what they hold is compared.
+        asked = once.of(request, (upload.name, upload.content_type, upload.metadata, digest.hexdigest()))
+        assert asked is not None, "the header is there"
+
+        async def make() -> Reply:
+            return Reply(201, wire.encode(await _upload(request, upload), request.origin))
+
+        return await once.answer(request, asked, make)
+
+
+async def _upload(request: Request, upload: Upload) -> FileBody:
+    file = await request.services.files.upload(
+        request.account,
+        name=upload.name,
+        content_type=upload.content_type,
+        metadata=upload.metadata,
+        chunks=upload.chunks(),
+    )
     return wire.file(file, request.origin)
 
 

@@ -64,6 +64,7 @@ class Request:
         "_receive",
         "headers",
         "id",
+        "lasting_headers",
         "method",
         "options",
         "params",
@@ -85,6 +86,9 @@ class Request:
         """As in the table, with `/v1` in front."""
         self.params = params
         self.reply_headers: Headers = []
+        """For the answer if all goes well."""
+        self.lasting_headers: Headers = []
+        """For the answer whatever it is."""
         self.id = ""
         self._receive = receive
         self._account: Account | None = None

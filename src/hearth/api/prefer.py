@@ -17,6 +17,7 @@ READ_TIMEOUT_MARGIN = 3.0
 """Seconds before the client's own read timeout at which we answer: it would repeat the create."""
 SHORTEST_LIFE = 5.0
 LONGEST_LIFE = 24 * 3600.0
+LONGEST_RETENTION = 3650 * 86400.0
 
 _WAIT = re.compile(r"^\s*wait\s*(?:=\s*\"?([^\";\s]*)\"?)?\s*(?:;.*)?$", re.IGNORECASE)
 _DURATION = re.compile(r"^(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s?)?$")
@@ -53,6 +54,23 @@ def lifetime(text: str, pointer: str) -> float:
     total = float(hours * 3600 + minutes * 60 + seconds)
     if not SHORTEST_LIFE <= total <= LONGEST_LIFE:
         raise _wrong(pointer, f"{text[:40]!r} is out of range: at least 5 seconds, at most 24 hours.")
+    return total
+
+
+def retention(text: str, pointer: str) -> float:
+    """Seconds of `0`, `30`, `30s`, `5m`, `2h` or `7d`. Raises InvalidRequest that names `pointer`."""
+    cleaned = text.strip().lower()
+    days = cleaned[:-1] if cleaned.endswith("d") else ""
+    if days.isascii() and days.isdigit() and len(days) <= 6:
+        total = int(days) * 86400.0
+    else:
+        match = _DURATION.match(cleaned)
+        if not match or not cleaned:
+            raise _wrong(pointer, f"{text[:40]!r} is not a duration: write 30, 30s, 5m, 2h or 7d.")
+        hours, minutes, seconds = (int(part or 0) for part in match.groups())
+        total = float(hours * 3600 + minutes * 60 + seconds)
+    if total > LONGEST_RETENTION:
+        raise _wrong(pointer, f"{text[:40]!r} is out of range: at most 3650 days.")
     return total
 
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from hearth.bus.base import Bus
     from hearth.service.accounts import Accounts
     from hearth.service.files import Files
+    from hearth.service.idempotency import Idempotency
+    from hearth.service.limits import Limits
     from hearth.service.models import Models
     from hearth.service.predictions import Predictions
     from hearth.service.pushes import Pushes
@@ -38,6 +40,8 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     pushes: Pushes
     files: Files
     accounts: Accounts
+    limits: Limits
+    idempotency: Idempotency
     bus: Bus
     wire: Wire
     metrics: Metrics

@@ -47,5 +47,5 @@ class Usage(NamedTuple):
 
     account_id: str
     lane: Lane
-    count: int
+    calls: int
     started_at: float

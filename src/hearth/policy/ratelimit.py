@@ -28,8 +28,6 @@ class Rates(NamedTuple):
         return None if self.others is None else self.others * READS
 
 
-PRESETS = {"off": Rates(), "replicate": Rates(600, 3000)}
-
 
 def rates(server: Rates, creates: int | None, others: int | None) -> Rates:
     """An account's rates: its own numbers where it has some (0: no limit), else the server's."""

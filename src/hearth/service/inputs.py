@@ -74,6 +74,13 @@ class Inputs:
         sealed = self._sealer.seal(msgspec.json.encode(secrets)) if secrets else None
         return Prepared({**input, **changed} if changed else input, sealed)
 
+    async def discard(self, prediction_id: str) -> None:
+        """Remove what `prepare` stored for a prediction that came to nothing."""
+        files = await self._store.files.of_predictions([prediction_id])
+        if files:
+            await self._blobs.delete([file.key for file in files])
+            await self._store.files.delete([file.id for file in files])
+
     async def _files(self, caller: Account, value: Any, prediction_id: str) -> Any:
         if isinstance(value, list):
             return [await self._files(caller, item, prediction_id) for item in value]

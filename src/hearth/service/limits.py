@@ -71,7 +71,7 @@ class Limits:
             key = (told.account_id, told.lane)
             bucket, mine = self._buckets.get(key), reported[key]
             if bucket is not None and bucket.started_at == mine.started_at:
-                bucket.told(told.count, told.started_at, mine.count)
+                bucket.told(told.calls, told.started_at, mine.calls)
 
     def _bucket(self, account_id: str, lane: Lane) -> Bucket:
         if len(self._buckets) >= _FORGET:

@@ -13,9 +13,11 @@ from hearth.bus.base import Bus, CancelRequested, DeliveryDue, NewPrediction, Wi
 from hearth.clock import Clock
 from hearth.domain.account import Account
 from hearth.domain.events import Event, Kind
+from hearth.domain.limits import Once
 from hearth.domain.prediction import Prediction, PredictionKind
 from hearth.domain.webhook import EVENTS, Attempt, Delivery
-from hearth.errors import InvalidRequest, NotFound, Pointer
+from hearth.errors import Conflict, InvalidRequest, NotFound, Pointer
+from hearth.service.idempotency import check
 from hearth.service.inputs import Inputs
 from hearth.service.versions import Resolver
 from hearth.store.base import Cursor, Lease, Page, Store
@@ -54,14 +56,19 @@ class Predictions:
         webhook_events: Sequence[str] | None = None,
         hold: float | None = None,
         cancel_after: float | None = None,
+        retention: float | None = None,
+        once: Once | None = None,
         origin: str,
         source: str = "api",
     ) -> Prediction:
         """Durable when it returns: as created, or as it ended within `hold` seconds.
 
-        A caller who is gone has not cancelled anything. Raises InvalidVersion, NotFound, InvalidInput and
-        InvalidRequest.
+        A caller who is gone has not cancelled anything. `retention`: seconds from its end until its data is removed, if not as the account or the server
+        has it. With `once`, asking again gives the same prediction as it is then. Raises InvalidVersion, NotFound,
+        InvalidInput, InvalidRequest, and KeyReused if the key stands for another request.
         """
+        if once is not None and (earlier := await self._earlier(caller, once)) is not None:
+            return await self._as_it_is(caller, earlier, hold)
         found = await self._versions.resolve(caller, version=version, model=model, input=input)
         events = _check_options(webhook, webhook_events, cancel_after)
         checked, secrets = found.schema.check(input), None
@@ -80,15 +87,18 @@ class Predictions:
             webhook=webhook,
             webhook_events=events,
             deadline=None if cancel_after is None else now + cancel_after,
+            retention=caller.retention if retention is None else retention,
             events=1,
         )
         work = NewPrediction(prediction=prediction, version=found.version, secrets=secrets)
         if not hold:
-            await self._accept(work)
+            if not await self._accept(work, once=once):
+                return await self._first(caller, once, id, hold)
             return prediction
         end = _End(self._bus, id)  # before the engine hears of it, so that nothing is missed
         try:
-            await self._accept(work, linger=LINGER)
+            if not await self._accept(work, linger=LINGER, once=once):
+                return await self._first(caller, once, id, hold)
             if not await end.within(hold):
                 return await self._after_hold(prediction)
             return end.prediction or await self._stored(caller, id)
@@ -167,8 +177,38 @@ class Predictions:
             raise NotFound("There is no such delivery that could be sent again.")
         self._bus.submit(DeliveryDue())
 
-    async def _accept(self, work: NewPrediction, linger: float = 0.0) -> None:
-        """Store it and hand it to the engine; at the same time where the store keeps the order of writes."""
+    async def _earlier(self, caller: Account, once: Once) -> str | None:
+        """The id of what the key made before. Raises KeyReused."""
+        kept = await self._store.idempotency.get(caller.id, once.key, self._clock.now())
+        if kept is None:
+            return None
+        check(once, kept)
+        return kept.prediction_id
+
+    async def _first(self, caller: Account, once: Once | None, id: str, hold: float | None) -> Prediction:
+        """Of several at once with the same key, the one that was stored. `id` is the one that was not."""
+        await self._inputs.discard(id)
+        earlier = None if once is None else await self._earlier(caller, once)
+        if earlier is None:
+            raise Conflict("The idempotency key was given up at this moment.", hint="Send the request again.")
+        return await self._as_it_is(caller, earlier, hold)
+
+    async def _as_it_is(self, caller: Account, id: str, hold: float | None) -> Prediction:
+        """Now, or as it ended within `hold` seconds."""
+        end = _End(self._bus, id)
+        try:
+            prediction = await self.get(caller, id)
+            if not hold or prediction.phase.terminal or not await end.within(hold):
+                return prediction
+            return end.prediction or await self._stored(caller, id)
+        finally:
+            end.forget()
+
+    async def _accept(self, work: NewPrediction, linger: float = 0.0, once: Once | None = None) -> bool:
+        """Store it and hand it to the engine; at the same time where the store keeps the order of writes.
+
+        False if the key of `once` is taken: only what is certain to be the first may start.
+        """
         prediction, owner = work.prediction, self._bus.owner
         store = self._store.predictions
         stored = store.create(
@@ -177,11 +217,19 @@ class Predictions:
             lease=Lease(owner, prediction.created_at + self._lease) if owner is not None else None,
             secrets=work.secrets,
             linger=linger,
+            once=once,
         )
+        if once is not None:
+            try:
+                await stored
+            except Conflict:
+                return False
+            self._bus.submit(work)
+            return True
         if not store.ordered:
             await stored
             self._bus.submit(work)
-            return
+            return True
         self._bus.submit(work)
         try:
             await stored
@@ -190,6 +238,7 @@ class Predictions:
         except BaseException:
             self._bus.submit(Withdrawn(prediction_id=prediction.id))
             raise
+        return True
 
     async def _after_hold(self, created: Prediction) -> Prediction:
         """The reply when the hold ran out: not yet started, for the clients. An engine elsewhere may have

@@ -31,7 +31,9 @@ from hearth.domain.prediction import Prediction, Step, transition
 from hearth.seal import Sealer
 from hearth.service.accounts import Accounts
 from hearth.service.files import Files
+from hearth.service.idempotency import Idempotency
 from hearth.service.inputs import Inputs
+from hearth.service.limits import Limits
 from hearth.service.models import Models
 from hearth.service.predictions import Predictions
 from hearth.service.pushes import Pushes
@@ -151,6 +153,7 @@ class Live:
         self.predictions = Predictions(store=store, bus=bus, versions=self.resolver, inputs=inputs, clock=clock)
         self.streams = Streams(store=store, bus=bus, key=b"key", heartbeat=0.02)
         pushes = Pushes(store=store, blobs=self.blobs, bus=bus, models=self.models, versions=self.resolver, clock=clock)
+        self.limits = Limits(store=store, clock=clock)
         self.services = Services(
             predictions=self.predictions,
             streams=self.streams,
@@ -158,6 +161,8 @@ class Live:
             pushes=pushes,
             files=self.files,
             accounts=self.accounts,
+            limits=self.limits,
+            idempotency=Idempotency(store=store, clock=clock),
             bus=bus,
             wire=Wire(tokens=self.streams, shapes=Shapes(store.versions.get)),
             metrics=Metrics(),

@@ -15,6 +15,7 @@ from hearth.api.metrics import Metrics
 from hearth.api.services import Options, Services
 from hearth.api.shapes import Shapes
 from hearth.api.wire import Wire
+from hearth.clock import SystemClock
 from hearth.domain.account import Account, Token
 from hearth.domain.events import Event
 from hearth.domain.file import File, FileKind
@@ -23,6 +24,7 @@ from hearth.domain.model import Build, BuildState, Model, Recipe, SourceFile, Ve
 from hearth.domain.prediction import Phase, Prediction
 from hearth.domain.webhook import Attempt, Delivery
 from hearth.errors import NotFound, Unauthenticated
+from hearth.service.limits import Limits
 from hearth.store.base import Cursor, Page
 
 ID = "0fqzzq8p2srgm0cjb2zaj681jr"
@@ -327,6 +329,8 @@ def services(world: World, wire: Wire) -> Services:
         pushes=cast(Any, _Pushes(world)),
         files=cast(Any, _Files(world)),
         accounts=cast(Any, world),
+        limits=Limits(store=cast(Any, None), clock=SystemClock()),
+        idempotency=cast(Any, None),
         bus=cast(Any, _Bus()),
         wire=wire,
         metrics=Metrics(),

@@ -28,7 +28,7 @@ class PostgresRates:
             [u.account_id for u in usages],
             [u.lane.value for u in usages],
             [u.started_at for u in usages],
-            [u.count for u in usages],
+            [u.calls for u in usages],
             now,
             window,
         )

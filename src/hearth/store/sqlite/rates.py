@@ -31,6 +31,6 @@ class SQLiteRates:
 
 
 def _add(db: apsw.Connection, usage: Usage, now: float, window: float) -> Usage:
-    row = first(db, ADD, (usage.account_id, usage.lane.value, usage.started_at, usage.count, now, window))
+    row = first(db, ADD, (usage.account_id, usage.lane.value, usage.started_at, usage.calls, now, window))
     assert row is not None, "an upsert without a condition always returns its row"
     return Usage(usage.account_id, Lane(usage.lane), *row)
