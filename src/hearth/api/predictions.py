@@ -10,7 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from hearth import errors
-from hearth.api import paging, prefer, stream, wire
+from hearth.api import once, paging, prefer, stream, wire
 from hearth.api.http import Request, Stream
 from hearth.api.route import CURSOR, NOT_FOUND, Failures, Parameter, Route
 from hearth.api.wire import DeliveryBody, EventBody, PageBody, PredictionBody, Results
@@ -34,6 +34,8 @@ class Create(msgspec.Struct, frozen=True, kw_only=True):
     """Older clients' way to say: this address, only the end."""
     lifetime: str | int | None = None
     """As the header Cancel-After, which goes first."""
+    retention: str | int | None = None
+    """As the header Retain-For, which goes first."""
 
 
 async def create(request: Request, body: Create) -> PredictionBody:
@@ -47,7 +49,7 @@ async def create_for_model(request: Request, body: Create) -> PredictionBody:
 
 
 async def _create(request: Request, body: Create, model: tuple[str, str] | None) -> PredictionBody:
-    asked, cancel_after = _headers(request, body)
+    asked, cancel_after, retention = _headers(request, body)
     webhook, events = body.webhook or None, body.webhook_events_filter
     if webhook is None and body.webhook_completed:
         webhook, events = body.webhook_completed, ["completed"]
@@ -60,6 +62,8 @@ async def _create(request: Request, body: Create, model: tuple[str, str] | None)
         webhook_events=events or None,
         hold=asked.seconds,
         cancel_after=cancel_after,
+        retention=retention,
+        once=once.of(request, body),
         origin=request.origin,
     )
     origin = request.origin
@@ -71,19 +75,23 @@ async def _create(request: Request, body: Create, model: tuple[str, str] | None)
     return await request.services.wire.created(prediction, origin)
 
 
-def _headers(request: Request, body: Create) -> tuple[prefer.Hold, float | None]:
-    wanted = read_timeout = cancel_after = None
+def _headers(request: Request, body: Create) -> tuple[prefer.Hold, float | None, float | None]:
+    wanted = read_timeout = cancel_after = retention = None
     for name, value in request.headers:
         if name == b"prefer":
             text = value.decode("latin-1")
             wanted = f"{wanted},{text}" if wanted else text
         elif name == b"cancel-after":
             cancel_after = prefer.lifetime(value.decode("latin-1"), "/Cancel-After")
+        elif name == b"retain-for":
+            retention = prefer.retention(value.decode("latin-1"), "/Retain-For")
         elif name == b"x-stainless-read-timeout":
             read_timeout = value.decode("latin-1")
     if cancel_after is None and body.lifetime is not None:
         cancel_after = prefer.lifetime(str(body.lifetime), "/lifetime")
-    return prefer.hold(wanted, read_timeout), cancel_after
+    if retention is None and body.retention is not None:
+        retention = prefer.retention(str(body.retention), "/retention")
+    return prefer.hold(wanted, read_timeout), cancel_after, retention
 
 
 async def _with_data_uris(request: Request, prediction: Prediction) -> Prediction:
@@ -184,11 +192,13 @@ _CREATE_ERRORS: Failures = (
     errors.InvalidVersion,
     errors.InvalidRequest,
     errors.AddressRefused,
+    errors.KeyReused,
     errors.Unavailable,
 )
 _CREATE_HEADERS = (
     Parameter("Prefer", "`wait` or `wait=n`: hold the answer until the end, for up to n (1 to 60) seconds.", "header"),
     Parameter("Cancel-After", "Cancel it this long after creation: `30`, `30s`, `5m`, `1h30m45s`.", "header"),
+    Parameter("Retain-For", "Remove its data this long after its end: `0`, `30s`, `5m`, `2h`, `7d`.", "header"),
 )
 
 ROUTES = (
