@@ -17,6 +17,7 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -185,6 +186,16 @@ class Api:
         """What happens to a prediction, from the beginning to the end."""
         for event in self.events(f"predictions/{id}/events?follow=true"):
             yield json.loads(event.data)
+
+    def instance(self, model: str, test: Callable[[Any], bool] = lambda instance: True) -> Any:
+        """The newest instance of a model, once it is as `test` says: what is shown lags a moment behind."""
+        until = time.monotonic() + 10
+        while time.monotonic() < until:
+            found = [i for i in self.call("GET", "admin/instances")["results"] if i["model"] == model]
+            if found and test(found[-1]):
+                return found[-1]
+            time.sleep(0.02)
+        raise AssertionError(f"no instance of {model} became as it should: {found}")
 
     def events(self, url: str, headers: Mapping[str, str] | None = None) -> Iterator[Event]:
         """Server-sent events. One `data: ` line each is all that is understood: it must suffice for tests."""
