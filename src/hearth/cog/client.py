@@ -37,6 +37,8 @@ BODY_LIMIT = 100 * 1024 * 1024
 CAPACITY_PATIENCE = 0.25
 """Seconds. A slot is released a moment after its response is sent, so a 409 before this means nothing."""
 _FIRST_PAUSE, _LAST_PAUSE = 0.0003, 0.02
+_LARGE = 1024 * 1024
+"""Bytes of an event. coglet puts values beyond 6 MiB into files between its processes."""
 _DEAD_WORKER = "healthcheck channel closed"
 
 
@@ -220,15 +222,18 @@ class Coglet:
 class _Run:
     """Turns the events of one stream into ours, and puts the output together."""
 
-    __slots__ = ("_completed", "_items", "_on_event")
+    __slots__ = ("_completed", "_items", "_large", "_on_event")
 
     def __init__(self, on_event: Callable[[Event], None]) -> None:
         self._on_event = on_event
         self._items: list[Any] = []
         """What came by the chunk metric."""
         self._completed: Completed | None = None
+        self._large = False
 
     def take(self, name: bytes, data: bytes) -> bool:
+        if len(data) > _LARGE:
+            self._large = True
         if name == b"output":
             if not data.startswith(_WRAPPED):
                 output = _output.decode(data)
@@ -267,8 +272,8 @@ class _Run:
         if error is not None and error.startswith("Failed to send request: "):
             raise InstanceLost("the model's process had died before this prediction", started=False)
         output = self._output(completed.output)
-        if error is not completed.error or output is not completed.output:
-            completed = msgspec.structs.replace(completed, error=error, output=output)
+        if error is not completed.error or output is not completed.output or self._large:
+            completed = msgspec.structs.replace(completed, error=error, output=output, large=self._large)
         self._completed = completed
         self._on_event(completed)
 

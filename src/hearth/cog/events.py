@@ -42,6 +42,8 @@ class Completed(msgspec.Struct, frozen=True):
     error: str | None = None
     logs: str = ""
     metrics: dict[str, Any] = {}
+    large: bool = False
+    """Some event was so large that coglet may have put it into a file, which it forgets."""
 
 
 Event = Started | Log | Metric | Output | Completed

@@ -67,6 +67,7 @@ class Boot:
         inherited: Mapping[str, str],
         markers: Mapping[str, str],
         cache: Path,
+        prefix: str,
         log: Callable[[str], None],
         setup: Callable[[], None],
     ) -> None:
@@ -77,6 +78,7 @@ class Boot:
         self._inherited = inherited
         self._markers = markers
         self._cache = cache
+        self._prefix = prefix
         self._log = log
         self._setup = setup
         self._setup_logs = Tail(TAIL)
@@ -139,6 +141,7 @@ class Boot:
             home=self._home,
             group=group,
             coglet=coglet,
+            prefix=self._prefix,
             setup_logs=str(self._setup_logs),
         )
 

@@ -41,8 +41,10 @@ class ProcessInstance:
         home: Home,
         group: Group,
         coglet: Coglet,
+        prefix: str,
         setup_logs: str,
     ) -> None:
+        """`prefix` makes a job's id the name that coglet knows it by, and its folders have."""
         self.id = id
         self.slots = slots
         self.setup_logs = setup_logs
@@ -51,6 +53,7 @@ class ProcessInstance:
         self._home = home
         self._group = group
         self._coglet = coglet
+        self._prefix = prefix
         self._outputs = Outputs(home.out)
         self._litter = Litter(home.out)
         self._running: dict[str, _Running] = {}
@@ -68,9 +71,12 @@ class ProcessInstance:
         if len(self._running) >= self.slots:
             raise Unavailable(f"Every slot of instance {self.id} is taken.")
         running = _Running(emit, self._outputs.checked if self._iterates else None)
-        self._running[job.id] = running
+        name = self._prefix + job.id
+        self._running[name] = running
+        large = False
         try:
-            completed = await self._coglet.predict(job.id, job.input, context=job.context, on_event=running.take)
+            completed = await self._coglet.predict(name, job.input, context=job.context, on_event=running.take)
+            large = completed.large
             self._group.drain()  # what was printed, before it counts as another job's
             if not running.all_printed:
                 await running.wait_printed(PRINT_PATIENCE)
@@ -87,14 +93,15 @@ class ProcessInstance:
             self._lose(error.message)
             raise self._loss(self.lost.result(), started=False) from error
         finally:
-            del self._running[job.id]
-            self._litter.add(job.id)
+            del self._running[name]
+            self._litter.add(name, large=large)
 
     async def cancel(self, job_id: str) -> bool:
-        if job_id not in self._running:
+        name = self._prefix + job_id
+        if name not in self._running:
             return False
         try:
-            return await self._coglet.cancel(job_id)
+            return await self._coglet.cancel(name)
         except InstanceLost:
             return False
 
@@ -119,8 +126,8 @@ class ProcessInstance:
     def printed(self, origin: Origin, text: str) -> None:
         """Takes a line that coglet wrote to stderr."""
         if PRINTED_MARK in text:
-            text, _, id = text.rpartition(PRINTED_MARK)
-            if (marked := self._running.get(id.rstrip())) is not None:
+            text, _, name = text.rpartition(PRINTED_MARK)
+            if (marked := self._running.get(name.rstrip())) is not None:
                 marked.mark()
             if not text:
                 return

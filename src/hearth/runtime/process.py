@@ -12,7 +12,7 @@ from hearth.cog import config
 from hearth.cog import instance as cog_instance
 from hearth.cog.build import Environment, Environments
 from hearth.errors import HearthError, SetupFailed
-from hearth.runtime import processes
+from hearth.runtime import litter, processes
 from hearth.runtime.base import InstanceSpec
 from hearth.runtime.boot import PORT_ATTEMPTS, Boot, PortTaken
 from hearth.runtime.group import END_PATIENCE
@@ -46,10 +46,13 @@ class ProcessRuntime:
         self._variables = variables or {}
         server = server or hashlib.sha256(str(self._root).encode()).hexdigest()[:32]
         self._server = f"HEARTH_SERVER={server}"
+        self._ours = f"{hashlib.sha256(server.encode()).hexdigest()[:12]}-"
+        """What the folders begin with that coglet makes for our predictions, in this run or another."""
         run = secrets.token_hex(16)
         self._run = f"HEARTH_RUN={run}"
         self._instances = self._root / "instances"
         self._own = self._instances / run
+        self._prefix = f"{self._ours}{run[:8]}-"
 
     async def start(
         self, spec: InstanceSpec, log: Callable[[str], None], setup: Callable[[], None] = lambda: None
@@ -110,6 +113,7 @@ class ProcessRuntime:
             inherited=self._inherited,
             markers={**markers, "HEARTH_INSTANCE": spec.id},
             cache=self._cache,
+            prefix=self._prefix,
             log=log,
             setup=setup,
         )
@@ -120,6 +124,7 @@ class ProcessRuntime:
             for run in self._instances.iterdir():
                 if run != self._own:
                     Home(run).remove()
+        litter.remove_all(self._ours, but=self._prefix)
         return killed
 
     def _left_behind(self) -> list[Process]:

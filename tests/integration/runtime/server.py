@@ -42,8 +42,10 @@ async def main(root: Path, cache: Path, folders: list[Path]) -> None:
             if isinstance(emission, Yielded) and not said.done():
                 said.set_result(emission.value)
 
-        running.append(asyncio.ensure_future(instance.run(Job(id=ids.sortable(), input={}), emit)))
-        print(json.dumps({"id": instance.id, "pid": instance.usage().pid, "said": await said}), flush=True)
+        job = Job(id=ids.sortable(), input={})
+        running.append(asyncio.ensure_future(instance.run(job, emit)))
+        known = {"id": instance.id, "pid": instance.usage().pid, "job": job.id, "said": await said}
+        print(json.dumps(known), flush=True)
     print("ready", flush=True)
     await asyncio.wait(running)
 

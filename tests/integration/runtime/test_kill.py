@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from hearth.cog.build import Environments
-from hearth.runtime import processes
+from hearth.runtime import litter, processes
 from hearth.runtime.process import ProcessRuntime
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -98,13 +98,17 @@ async def test_kill_9_of_the_server_ends_every_process_of_its_groups_and_sweep_t
     assert wait_for_the_end_of(members, 5) == []
 
     root = tmp_path / "runtime"
+    left = [folder for instance in said for folder in litter.COGLET.glob(f"*{instance['job']}")]
+    assert len(left) == 2
     assert wait_for_the_end_of([away], 0) == [away]
     environments = Environments(CACHE, environ=os.environ)
     elsewhere = ProcessRuntime(tmp_path / "other", environments, environ=os.environ)
     assert await elsewhere.sweep() == 0
     assert wait_for_the_end_of([away], 0) == [away]
+    assert all(folder.exists() for folder in left)
     runtime = ProcessRuntime(root, environments, environ=os.environ)
     assert await runtime.sweep() == 1
     assert wait_for_the_end_of([away], 0) == []
+    assert not any(folder.exists() for folder in left)
     assert list((root / "instances").iterdir()) == []
     assert await runtime.sweep() == 0
