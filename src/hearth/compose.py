@@ -19,7 +19,6 @@ import prometheus_client
 import uvicorn
 
 from hearth import keys, logs, tls
-from hearth.api.accounts import HARDWARE
 from hearth.api.app import Api, Options, Services, create_app
 from hearth.api.metrics import Metrics
 from hearth.api.shapes import Shapes
@@ -148,6 +147,7 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
         engine.ready()
         await store.ping()
 
+    limits = Limits(store=store, clock=clock, server=Rates(*rate_limits(settings.rate_limits)))
     services = Services(
         predictions=Predictions(store=store, bus=bus, versions=resolver, inputs=inputs, clock=clock),
         streams=streams,

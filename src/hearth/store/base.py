@@ -16,7 +16,7 @@ from hearth.domain.deployment import Deployment, ReleaseState
 from hearth.domain.events import Event
 from hearth.domain.file import File
 from hearth.domain.limits import Kept, Once, Usage
-from hearth.domain.model import Build, BuildState, Model, Removal, Version
+from hearth.domain.model import Build, BuildState, Model, Version
 from hearth.domain.prediction import Prediction, PredictionKind
 from hearth.domain.webhook import Attempt, Delivery
 
@@ -201,8 +201,7 @@ class Models(Protocol):
 
 class Versions(Protocol):
     async def add(self, version: Version) -> bool:
-        """Store it and make it the model's latest; False if this id exists already (it then becomes latest).
-        A removal of this version that is under way ends where it is."""
+        """Store it and make it the model's latest; False if this id exists already (it then becomes latest)."""
         ...
 
     async def get(self, id: str) -> Version | None: ...
