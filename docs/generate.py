@@ -201,10 +201,13 @@ def _operation(route: Route) -> str:
 
 
 def records() -> str:
-    """The shapes of all answers, each once, in the order in which the operations need them."""
+    """The shapes of all answers, and of what bodies hold, each once, in the order in which the operations need them."""
     found: dict[str, Any] = {}
     for route in ROUTES:
         _gather(route.reply, found)
+        if isinstance(route.body, type) and issubclass(route.body, msgspec.Struct):
+            for field in msgspec.structs.fields(route.body):
+                _gather(field.type, found)
     parts = []
     for name, kind in found.items():
         rows = [

@@ -98,7 +98,7 @@ class Desk:
     """A reader who follows a page: a folder, a shell whose exports last, and what was printed last."""
 
     def __init__(self, folder: Path, server: LiveServer) -> None:
-        self.folder = folder
+        self.folder = self.scratch = folder
         self.server = server
         self.environ = {**environ(), "CHECKOUT": str(ROOT)}
         self.said = ""
@@ -141,16 +141,16 @@ class Desk:
     def _command(self, step: Step) -> list[str]:
         if step.language == "sh":
             script = step.text.replace(".venv/bin/", f"{Path(sys.executable).parent}/")
-            return ["bash", "-e", "-o", "pipefail", "-c", f"{script}\nenv -0 > {self.folder}/.exports"]
+            return ["bash", "-e", "-o", "pipefail", "-c", f"{script}\nenv -0 > {self.scratch}/.exports"]
         name, program = ("block.mjs", node()) if step.language == "js" else (
             "block.py", self.programs["python2" if step.argument == "python2" else "python"]()
         )  # fmt: skip
-        path = self.folder / name
+        path = self.scratch / name
         path.write_text(step.text)
         return [program, *(["-u"] if step.language == "python" else []), str(path)]
 
     def _keep_exports(self) -> None:
-        exports = self.folder / ".exports"
+        exports = self.scratch / ".exports"
         if exports.exists():
             pairs = [pair.partition("=") for pair in exports.read_text().split("\0") if pair]
             self.environ = {name: value for name, _, value in pairs}
