@@ -34,6 +34,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     default_example_id: str | None = None
     priority: int = 0
     """Breaks ties when a bare `latest` fits several models: the higher one is meant."""
+    undecided: tuple[str, ...] = ()
+    """Fields that its maker left open (`visibility`, `hardware`): the first version's hearth.yaml decides them."""
 
     @property
     def full_name(self) -> str:
@@ -90,6 +92,17 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     cog_version: str
     openapi_schema: dict[str, Any]
     recipe: Recipe
+
+
+class Removal(msgspec.Struct, frozen=True, kw_only=True):
+    """A version that was deleted, while there is something left of it."""
+
+    version_id: str
+    model: str
+    source: tuple[SourceFile, ...]
+    weights: str | None = None
+    """What it had of its own, if a training made it."""
+    created_at: float
 
 
 class BuildState(StrEnum):

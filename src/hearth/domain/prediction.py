@@ -75,6 +75,10 @@ TRANSITIONS: dict[tuple[Phase, Step], Phase] = {
 """Terminal phases have no row: they can't be left. The store's CHECKs say the same."""
 
 
+EXAMPLE = "example"
+"""The `source` of what a push runs to show its model: it becomes an example when it succeeds."""
+
+
 class PredictionKind(StrEnum):
     PREDICTION = "prediction"
     TRAINING = "training"

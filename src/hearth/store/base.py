@@ -12,11 +12,12 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 import msgspec
 
 from hearth.domain.account import Account, Token
+from hearth.domain.catalog import Collection, DocPage, Findable, Hit, ModelOrder
 from hearth.domain.deployment import Deployment, ReleaseState
 from hearth.domain.events import Event
 from hearth.domain.file import File
 from hearth.domain.limits import Kept, Once, Usage
-from hearth.domain.model import Build, BuildState, Model, Version
+from hearth.domain.model import Build, BuildState, Model, Removal, Version
 from hearth.domain.prediction import Prediction, PredictionKind
 from hearth.domain.webhook import Attempt, Delivery
 
@@ -98,6 +99,14 @@ class Predictions(Protocol):
         ...
 
     async def get(self, id: str) -> Prediction | None: ...
+
+    async def many(self, ids: Sequence[str]) -> dict[str, Prediction]:
+        """Those that exist, by id."""
+        ...
+
+    async def delete(self, ids: Sequence[str]) -> None:
+        """Rows, events, queue entries and deliveries; their files stay. For predictions that have ended."""
+        ...
 
     async def events(self, id: str, after: int = -1) -> list[Event]:
         """Events with seq > after, in order."""
@@ -187,7 +196,18 @@ class Models(Protocol):
         """Set the named fields; raises ValueError for one that is not a column."""
         ...
 
-    async def delete(self, id: str) -> bool: ...
+    async def delete(self, id: str, *, unused: bool = False) -> bool:
+        """With its versions; if `unused`, only a model that has none."""
+        ...
+
+    async def many(self, ids: Sequence[str]) -> dict[str, Model]:
+        """Those that exist, by id."""
+        ...
+
+    async def count(self, account_id: str, limit: int) -> int:
+        """How many an account has; counting ends at `limit`."""
+        ...
+
     async def page(
         self,
         *,
@@ -198,16 +218,121 @@ class Models(Protocol):
         """All models of an account, or all public ones, newest first."""
         ...
 
+    async def shown(
+        self,
+        by: ModelOrder = ModelOrder.PUSHED,
+        *,
+        ascending: bool = False,
+        limit: int = 25,
+        cursor: Cursor | None = None,
+    ) -> Page[Model]:
+        """The public models that have a version and an example."""
+        ...
+
+
+class VersionUses(NamedTuple):
+    """What keeps a version from being deleted."""
+
+    by_others: bool
+    """Another account than the owner's has run it."""
+    by_trainings: bool
+    """It is the base of one."""
+    by_deployments: bool
+    """One has it in its newest release, or in the one that takes traffic."""
+
 
 class Versions(Protocol):
     async def add(self, version: Version) -> bool:
-        """Store it and make it the model's latest; False if this id exists already (it then becomes latest)."""
+        """Store it and make it the model's latest; False if this id exists already (it then becomes latest).
+        A removal of this version that is under way ends where it is."""
         ...
 
     async def get(self, id: str) -> Version | None: ...
+    async def many(self, ids: Sequence[str]) -> dict[str, Version]:
+        """Those that exist, by id."""
+        ...
+
+    async def uses(self, id: str, owner_id: str) -> VersionUses: ...
+    async def delete(self, id: str, at: float) -> bool:
+        """Take it away, with its examples, and note that what is left of it is to be removed. The model's latest
+        version and default example are chosen anew. False if there is no such version."""
+        ...
+
     async def page(self, model_id: str, *, limit: int = 25, cursor: Cursor | None = None) -> Page[Version]: ...
     async def latest_visible(self, account_id: str) -> list[tuple[Model, Version]]:
         """The latest version of every model this account may run."""
+        ...
+
+
+class Removals(Protocol):
+    """What is left of deleted versions, to be taken away in steps."""
+
+    async def pending(self, limit: int) -> list[Removal]: ...
+    async def predictions(self, version_id: str, limit: int) -> list[tuple[str, bool]]:
+        """Up to `limit` predictions of a version, and whether each has ended; ended ones first."""
+        ...
+
+    async def unneeded(self, removal: Removal, since: float) -> list[str]:
+        """The SHA-256 of its sources that no version needs, and no build begun after `since` that goes on."""
+        ...
+
+    async def done(self, version_id: str) -> None:
+        """Nothing is left."""
+        ...
+
+
+class Examples(Protocol):
+    """Predictions that models show. The oldest one is the default. A prediction whose source is `example` becomes
+    one by itself when it is recorded as succeeded, in place of those of earlier pushes."""
+
+    async def add(self, prediction_id: str, uploads: Sequence[str] = ()) -> bool:
+        """Keep the prediction, its files, and these uploads of its owner, for good; False if it or its version is
+        gone. An upload becomes a file of the prediction. Adding one again changes nothing."""
+        ...
+
+    async def remove(self, prediction_id: str) -> bool:
+        """It is kept no longer than others; False if it is none."""
+        ...
+
+    async def model_of(self, prediction_id: str) -> str | None:
+        """The id of the model that shows it."""
+        ...
+
+    async def page(self, model_id: str, *, limit: int = 25, cursor: Cursor | None = None) -> Page[Prediction]:
+        """The default one first."""
+        ...
+
+
+class Collections(Protocol):
+    async def create(self, collection: Collection) -> None:
+        """Raises Conflict on a taken slug."""
+        ...
+
+    async def update(self, slug: str, fields: dict[str, Any]) -> Collection | None:
+        """Set the named fields; raises ValueError for one that cannot change."""
+        ...
+
+    async def delete(self, slug: str) -> bool: ...
+    async def get(self, slug: str) -> Collection | None: ...
+    async def page(self, *, limit: int = 100, cursor: Cursor | None = None) -> Page[Collection]: ...
+    async def add(self, slug: str, model_id: str) -> bool:
+        """Behind the others; False if it is in already. Raises Conflict for a collection or model that is gone."""
+        ...
+
+    async def remove(self, slug: str, model_id: str) -> bool: ...
+    async def models(self, slug: str) -> list[Model]:
+        """All of them, in order."""
+        ...
+
+
+class Search(Protocol):
+    async def find(self, kind: Findable, words: Sequence[str], *, account_id: str, limit: int) -> list[Hit]:
+        """What holds all the words (`domain.search.words`) or begins so, best first; then what is spelled alike.
+        Of models, the public ones and the account's own."""
+        ...
+
+    async def set_pages(self, pages: Sequence[DocPage]) -> None:
+        """These are all pages there are."""
         ...
 
 
@@ -265,7 +390,7 @@ class Deployments(Protocol):
 
     async def delete(self, id: str) -> bool: ...
     async def wanted(self) -> list[Deployment]:
-        """Those that want an instance though nobody asks: rolling out, or with `min_instances`."""
+        """Those to look after though nobody asks: rolling out, with `min_instances`, or with no release that serves."""
         ...
 
     async def last_used(self, full_name: str) -> float | None:
@@ -333,6 +458,14 @@ class Store(Protocol):
     def models(self) -> Models: ...
     @property
     def versions(self) -> Versions: ...
+    @property
+    def removals(self) -> Removals: ...
+    @property
+    def examples(self) -> Examples: ...
+    @property
+    def collections(self) -> Collections: ...
+    @property
+    def search(self) -> Search: ...
     @property
     def builds(self) -> Builds: ...
     @property

@@ -11,9 +11,10 @@ from typing import Any
 import msgspec
 
 from hearth.domain.account import Account, AccountType, Token
+from hearth.domain.catalog import Collection
 from hearth.domain.deployment import Deployment, Release, ReleaseState
 from hearth.domain.file import File, FileKind, parse_reference
-from hearth.domain.model import Build, BuildState, Model, Recipe, SourceFile, Version, Visibility
+from hearth.domain.model import Build, BuildState, Model, Recipe, Removal, SourceFile, Version, Visibility
 from hearth.domain.prediction import Phase, Prediction, PredictionKind
 from hearth.domain.webhook import Attempt, Delivery, DeliveryState
 
@@ -34,10 +35,13 @@ TOKEN = ("hash", "account_id", "name", "created_at", "hint", "disabled_at")
 MODEL = (
     "id", "account_id", "owner", "name", "created_at", "visibility", "hardware", "description", "readme",
     "github_url", "paper_url", "weights_url", "license_url", "cover_image_url", "latest_version_id",
-    "latest_version_at", "default_example_id", "priority",
+    "latest_version_at", "default_example_id", "priority", "undecided",
 )  # fmt: skip
 """`run_count` is counted in a table of its own and comes last in what `model_of` takes."""
 MODEL_CHANGEABLE = frozenset(MODEL) - {"id", "account_id", "owner", "name", "created_at"}
+COLLECTION = ("slug", "name", "description", "created_at", "full_description")
+COLLECTION_CHANGEABLE = frozenset({"name", "description", "full_description"})
+REMOVAL = ("version_id", "model", "source", "weights", "created_at")
 VERSION = ("id", "model_id", "model", "created_at", "cog_version", "openapi_schema", "recipe")
 BUILD = (
     "id", "account_id", "model_id", "model", "source", "created_at", "state", "version_id", "error", "hint",
@@ -103,14 +107,35 @@ def model_row(m: Model) -> Row:
     return (
         m.id, m.account_id, m.owner, m.name, m.created_at, m.visibility.value, m.hardware, m.description, m.readme,
         m.github_url, m.paper_url, m.weights_url, m.license_url, m.cover_image_url, m.latest_version_id,
-        m.latest_version_at, m.default_example_id, m.priority,
+        m.latest_version_at, m.default_example_id, m.priority, to_json(m.undecided),
     )  # fmt: skip
 
 
 def model_of(row: Row) -> Model:
     fields: dict[str, Any] = dict(zip(MODEL, row, strict=False))
     fields["visibility"] = Visibility(fields["visibility"])
+    fields["undecided"] = _strings.decode(fields["undecided"])
     return Model(run_count=int(row[len(MODEL)]), **fields)
+
+
+def model_value(name: str, value: Any) -> Any:
+    """A field of a model as its column has it."""
+    return to_json(value) if name == "undecided" else value
+
+
+def collection_row(c: Collection) -> Row:
+    return (c.slug, c.name, c.description, c.created_at, c.full_description)
+
+
+def collection_of(row: Row) -> Collection:
+    return Collection(**dict(zip(COLLECTION, row, strict=True)))
+
+
+def removal_of(row: Row) -> Removal:
+    version_id, model, source, weights, created_at = row
+    return Removal(
+        version_id=version_id, model=model, source=_source.decode(source), weights=weights, created_at=created_at
+    )  # fmt: skip
 
 
 def version_row(v: Version) -> Row:

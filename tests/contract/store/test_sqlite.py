@@ -13,18 +13,24 @@ from pathlib import Path
 import apsw
 import pytest
 
+from hearth.domain.catalog import ModelOrder
 from hearth.domain.events import Kind
+from hearth.domain.model import Removal
 from hearth.domain.prediction import PredictionKind
 from hearth.errors import Conflict, Unavailable
 from hearth.store.base import Cursor
 from hearth.store.migrations import Migration, load
 from hearth.store.sqlite import SQLiteStore
+from hearth.store.sqlite.accounts import SQLiteAccounts
+from hearth.store.sqlite.collections import SQLiteCollections
 from hearth.store.sqlite.connection import migrate, writing
+from hearth.store.sqlite.examples import SQLiteExamples
 from hearth.store.sqlite.files import SQLiteFiles
 from hearth.store.sqlite.models import SQLiteModels, SQLiteVersions
 from hearth.store.sqlite.outbox import SQLiteOutbox
 from hearth.store.sqlite.predictions import SQLitePredictions
 from hearth.store.sqlite.queue import SQLiteQueue
+from hearth.store.sqlite.removals import SQLiteRemovals
 
 
 @pytest.fixture
@@ -198,8 +204,11 @@ class Inline:
         return operation(self.database)
 
 
-# The list of all public models starts at the end of its index.
-ALLOWED_SCANS = r"SCAN (m USING INDEX models_public|json_each)"
+# Lists of everything of a kind start at the end of their index; JSON is what the caller gave.
+ALLOWED_SCANS = (
+    r"SCAN (m USING INDEX models_(public|shown_by_age|shown_by_version)|a USING INDEX accounts_by_age"
+    r"|c USING INDEX collections_by_age|json_each|\(subquery-\d+\)|s VIRTUAL TABLE|CONSTANT ROW)"
+)
 
 
 async def test_every_list_and_every_sweep_walks_an_index(path: Path):
@@ -209,6 +218,8 @@ async def test_every_list_and_every_sweep_walks_an_index(path: Path):
     predictions, files = SQLitePredictions(inline, inline), SQLiteFiles(inline, inline)
     outbox, queue = SQLiteOutbox(inline, inline), SQLiteQueue(inline, inline)
     models, versions = SQLiteModels(inline, inline), SQLiteVersions(inline, inline)
+    accounts, examples = SQLiteAccounts(inline, inline), SQLiteExamples(inline, inline)
+    collections, removals = SQLiteCollections(inline, inline), SQLiteRemovals(inline, inline)
     for cursor in (None, Cursor(1.0, "a"), Cursor(1.0, "a", reverse=True)):
         for source in (None, "api", "web"):
             for bounds in ({}, {"created_after": 1.0, "created_before": 2.0}):
@@ -218,6 +229,21 @@ async def test_every_list_and_every_sweep_walks_an_index(path: Path):
         await models.page(cursor=cursor)
         await models.page(account_id="a", cursor=cursor)
         await versions.page("m", cursor=cursor)
+        for by in ModelOrder:
+            for ascending in (False, True):
+                await models.shown(by, ascending=ascending, cursor=cursor)
+        await accounts.page(cursor=cursor)
+        await examples.page("m", cursor=cursor)
+        await collections.page(cursor=cursor)
+    await collections.models("c")
+    await models.count("a", 10)
+    await models.many(["m"])
+    await versions.many(["v"])
+    await versions.uses("v", "a")
+    await predictions.many(["p"])
+    await examples.model_of("p")
+    await removals.predictions("v", 10)
+    await removals.unneeded(Removal(version_id="v", model="a/m", source=(), created_at=1.0), 1.0)
     await predictions.scrub(1.0, 10)
     await predictions.events("p", 3)
     await files.expired(1.0, 10)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from hearth.domain.account import Account, Token
-from hearth.store.postgres.database import Database, conflict, insert
+from hearth.store.base import Cursor, Page
+from hearth.store.paging import page
+from hearth.store.postgres.database import Database, conflict, insert, walk
 from hearth.store.rows import ACCOUNT, ACCOUNT_CHANGEABLE, TOKEN, account_of, account_row, select, token_of, token_row
 
 INSERT = insert("accounts", ACCOUNT)
@@ -16,6 +18,7 @@ SELECT {select(ACCOUNT, "a")} FROM tokens t JOIN accounts a ON a.id = t.account_
 WHERE t.hash = $1 AND t.disabled_at IS NULL
 """
 COUNT = "SELECT count(*) FROM accounts"
+SELECT = f"SELECT {select(ACCOUNT, 'a')} FROM accounts a"
 INSERT_TOKEN = insert("tokens", TOKEN)
 TOKENS = f"SELECT {select(TOKEN, 't')} FROM tokens t WHERE t.account_id = $1 ORDER BY t.created_at DESC, t.hash"
 DISABLE_TOKEN = "UPDATE tokens SET disabled_at = $1 WHERE account_id = $2 AND name = $3 AND disabled_at IS NULL"
@@ -48,6 +51,10 @@ class PostgresAccounts:
             assignments = ", ".join([f"{field} = ${n}" for n, field in enumerate(fields, 2)])
             await self._database.execute(f"UPDATE accounts SET {assignments} WHERE id = $1", id, *fields.values())
         return await self.get(id)
+
+    async def page(self, *, limit: int = 100, cursor: Cursor | None = None) -> Page[Account]:
+        rows = await walk(self._database, SELECT, "a", [], limit, cursor)
+        return page([account_of(row) for row in rows], limit, cursor, lambda a: (a.created_at, a.id))
 
     async def add_token(self, token: Token) -> None:
         with conflict(f"The token {token.name} exists already, or its account does not."):

@@ -183,10 +183,14 @@ async def walk(
     cursor: Cursor | None,
     after: float | None = None,
     before: float | None = None,
+    *,
+    by: tuple[str, str] = ("created_at", "id"),
+    ascending: bool = False,
 ) -> list[Any]:
     """Up to `limit + 1` rows beyond the cursor, in walking order.
 
     `where` are conditions joined by AND, `{}` standing for the value of each; one without value takes none.
+    `by`: the columns of the order, a time and a key. `ascending`: oldest first.
     """
     args: list[Any] = []
 
@@ -195,10 +199,11 @@ async def walk(
         return f"${len(args)}"
 
     conditions = [condition.format(place(value)) if "{}" in condition else condition for condition, value in where]
-    for position, beyond in zip(span(cursor, after, before), "><", strict=True):
+    time, key = (f"{alias}.{column}" for column in by)
+    for position, beyond in zip(span(cursor, after, before, ascending=ascending), "><", strict=True):
         if position is not None:
-            conditions.append(f"({alias}.created_at, {alias}.id) {beyond} ({place(position[0])}, {place(position[1])})")
-    direction = "ASC" if cursor is not None and cursor.reverse else "DESC"
-    order = f"{alias}.created_at {direction}, {alias}.id {direction}"
-    sql = f"{select} WHERE {' AND '.join(conditions)} ORDER BY {order} LIMIT {place(limit + 1)}"
+            conditions.append(f"({time}, {key}) {beyond} ({place(position[0])}, {place(position[1])})")
+    direction = "ASC" if ascending != (cursor is not None and cursor.reverse) else "DESC"
+    filters = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+    sql = f"{select}{filters} ORDER BY {time} {direction}, {key} {direction} LIMIT {place(limit + 1)}"
     return await database.fetch(sql, *args)

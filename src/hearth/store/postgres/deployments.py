@@ -17,7 +17,7 @@ LEFT JOIN releases s ON s.deployment_id = d.id AND s.number = d.serving
 """
 GET = f"{SELECT} WHERE d.owner = $1 AND d.name = $2"
 BY_ID = f"{SELECT} WHERE d.id = $1"
-WANTED = f"{SELECT} WHERE c.state = 'rolling_out' OR s.min_instances > 0"
+WANTED = f"{SELECT} WHERE c.state = 'rolling_out' OR s.min_instances > 0 OR s.number IS NULL"
 MOVE = "UPDATE deployments SET current = $1, serving = $2 WHERE id = $3 AND current = $4"
 JUDGE = """
 WITH newest AS (

@@ -8,11 +8,12 @@ from typing import Any
 from hearth.domain.events import Event, Kind, decode, encode
 from hearth.domain.limits import Once
 from hearth.domain.model import Version
-from hearth.domain.prediction import Prediction, PredictionKind
+from hearth.domain.prediction import EXAMPLE, Phase, Prediction, PredictionKind
 from hearth.domain.webhook import Delivery
 from hearth.store.base import Change, Cursor, Lease, Page
 from hearth.store.paging import page
 from hearth.store.postgres.database import Database, changed, clean, conflict, insert, walk
+from hearth.store.postgres.examples import show
 from hearth.store.postgres.idempotency import take
 from hearth.store.postgres.models import INSERT_VERSION, MAKE_LATEST
 from hearth.store.rows import (
@@ -71,6 +72,13 @@ KEEP_WEIGHTS = "UPDATE files SET expires_at = NULL, prediction_id = NULL WHERE i
 
 SELECT = f"SELECT {select(PREDICTION, 'p')} FROM predictions p"
 GET = f"{SELECT} WHERE p.id = $1"
+MANY = f"{SELECT} WHERE p.id = ANY ($1)"
+DELETE = """
+WITH unsent AS (
+    DELETE FROM deliveries WHERE prediction_id = ANY ($1)
+)
+DELETE FROM predictions WHERE id = ANY ($1)
+"""
 # Starts with the segment that holds `after`, if there is one.
 EVENTS = """
 SELECT items FROM events
@@ -155,13 +163,20 @@ class PostgresPredictions:
             sql = RECORD_END
         elif any(event.kind is Kind.OUTPUT for event in change.events):
             sql = RECORD_DELIVERED
-        return self._database.start(self._record(p.id, sql, args, change.deliveries, change.version))
+        shown = p.source == EXAMPLE and p.phase is Phase.SUCCEEDED
+        return self._database.start(self._record(p.id, sql, args, change.deliveries, change.version, shown))
 
     async def _record(
-        self, id: str, sql: str, args: list[Any], deliveries: Sequence[Delivery], version: Version | None
+        self,
+        id: str,
+        sql: str,
+        args: list[Any],
+        deliveries: Sequence[Delivery],
+        version: Version | None,
+        shown: bool,
     ) -> bool:
         with conflict(f"An event or a webhook delivery of prediction {id} is stored already."):
-            if not deliveries and version is None:
+            if not deliveries and version is None and not shown:
                 return await self._database.first(sql, *args) == (1,)
             async with self._database.transaction() as connection:
                 if not await connection.fetchval(sql, *clean(args)):
@@ -169,11 +184,19 @@ class PostgresPredictions:
                 await connection.executemany(INSERT_DELIVERY, _rows(deliveries))
                 if version is not None:
                     await _publish(connection, version)
+                if shown:
+                    await show(connection, id)
                 return True
 
     async def get(self, id: str) -> Prediction | None:
         row = await self._database.first(GET, id)
         return prediction_of(row) if row else None
+
+    async def many(self, ids: Sequence[str]) -> dict[str, Prediction]:
+        return {row[0]: prediction_of(row) for row in await self._database.fetch(MANY, list(ids))}
+
+    async def delete(self, ids: Sequence[str]) -> None:
+        await self._database.execute(DELETE, list(ids))
 
     async def events(self, id: str, after: int = -1) -> list[Event]:
         rows = await self._database.fetch(EVENTS, id, after)
@@ -213,8 +236,9 @@ async def _publish(connection: Any, version: Version) -> None:
     """A destination that was deleted meanwhile gets no version; the training has succeeded even so."""
     row, latest, weights = trained(version)
     if changed(await connection.execute(MAKE_LATEST, *latest)):
-        await connection.execute(INSERT_VERSION, *clean(row))
-        await connection.execute(KEEP_WEIGHTS, weights)
+        # If it exists already, it has weights of the same content.
+        if changed(await connection.execute(INSERT_VERSION, *clean(row))):
+            await connection.execute(KEEP_WEIGHTS, weights)
 
 
 def _segment(events: Sequence[Event]) -> tuple[int, int, str]:

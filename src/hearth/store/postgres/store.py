@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from hearth.store.postgres.accounts import PostgresAccounts
 from hearth.store.postgres.builds import PostgresBuilds
+from hearth.store.postgres.collections import PostgresCollections
 from hearth.store.postgres.database import Database
 from hearth.store.postgres.deployments import PostgresDeployments
+from hearth.store.postgres.examples import PostgresExamples
 from hearth.store.postgres.files import PostgresFiles
 from hearth.store.postgres.idempotency import PostgresIdempotency
 from hearth.store.postgres.models import PostgresModels, PostgresVersions
@@ -13,6 +15,8 @@ from hearth.store.postgres.outbox import PostgresOutbox
 from hearth.store.postgres.predictions import PostgresPredictions
 from hearth.store.postgres.queue import PostgresQueue
 from hearth.store.postgres.rates import PostgresRates
+from hearth.store.postgres.removals import PostgresRemovals
+from hearth.store.postgres.search import PostgresSearch
 
 PING = "INSERT INTO pings VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET number = pings.number + 1"
 
@@ -26,6 +30,10 @@ class PostgresStore:
         self.accounts = PostgresAccounts(database)
         self.models = PostgresModels(database)
         self.versions = PostgresVersions(database)
+        self.removals = PostgresRemovals(database)
+        self.examples = PostgresExamples(database)
+        self.collections = PostgresCollections(database)
+        self.search = PostgresSearch(database)
         self.builds = PostgresBuilds(database)
         self.files = PostgresFiles(database)
         self.outbox = PostgresOutbox(database)

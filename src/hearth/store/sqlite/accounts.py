@@ -7,8 +7,10 @@ from typing import Any
 import apsw
 
 from hearth.domain.account import Account, Token
+from hearth.store.base import Cursor, Page
+from hearth.store.paging import page
 from hearth.store.rows import ACCOUNT, ACCOUNT_CHANGEABLE, TOKEN, account_of, account_row, select, token_of, token_row
-from hearth.store.sqlite.sql import conflict, fetch, first, insert
+from hearth.store.sqlite.sql import conflict, fetch, first, insert, walk
 from hearth.store.sqlite.threads import Readers, Writer
 
 INSERT = insert("accounts", ACCOUNT)
@@ -19,6 +21,7 @@ SELECT {select(ACCOUNT, "a")} FROM tokens t JOIN accounts a ON a.id = t.account_
 WHERE t.hash = ? AND t.disabled_at IS NULL
 """
 COUNT = "SELECT count(*) FROM accounts"
+SELECT = f"SELECT {select(ACCOUNT, 'a')} FROM accounts a"
 INSERT_TOKEN = insert("tokens", TOKEN)
 TOKENS = f"SELECT {select(TOKEN, 't')} FROM tokens t WHERE t.account_id = ? ORDER BY t.created_at DESC, t.hash"
 DISABLE_TOKEN = "UPDATE tokens SET disabled_at = ? WHERE account_id = ? AND name = ? AND disabled_at IS NULL"
@@ -60,6 +63,10 @@ class SQLiteAccounts:
 
         row = await self._writer.submit(operation)
         return account_of(row) if row else None
+
+    async def page(self, *, limit: int = 100, cursor: Cursor | None = None) -> Page[Account]:
+        rows = await self._readers.submit(lambda db: walk(db, SELECT, "a", (), (), limit, cursor))
+        return page([account_of(row) for row in rows], limit, cursor, lambda a: (a.created_at, a.id))
 
     async def add_token(self, token: Token) -> None:
         def operation(db: apsw.Connection) -> None:

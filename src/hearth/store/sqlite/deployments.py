@@ -20,7 +20,7 @@ LEFT JOIN releases s ON s.deployment_id = d.id AND s.number = d.serving
 """
 GET = f"{SELECT} WHERE d.owner = ? AND d.name = ?"
 BY_ID = f"{SELECT} WHERE d.id = ?"
-WANTED = f"{SELECT} WHERE c.state = 'rolling_out' OR s.min_instances > 0"
+WANTED = f"{SELECT} WHERE c.state = 'rolling_out' OR s.min_instances > 0 OR s.number IS NULL"
 MOVE = "UPDATE deployments SET current = ?, serving = ? WHERE id = ? AND current = ?"
 JUDGE = """
 UPDATE releases SET state = ?, because = ?

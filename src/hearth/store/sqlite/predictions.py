@@ -9,7 +9,7 @@ import apsw
 
 from hearth.domain.events import Event, Kind, decode, encode
 from hearth.domain.limits import Once
-from hearth.domain.prediction import Prediction, PredictionKind
+from hearth.domain.prediction import EXAMPLE, Phase, Prediction, PredictionKind
 from hearth.domain.webhook import Delivery
 from hearth.store.base import Change, Cursor, Lease, Page
 from hearth.store.paging import page
@@ -23,6 +23,7 @@ from hearth.store.rows import (
     to_json,
     trained,
 )
+from hearth.store.sqlite.examples import show
 from hearth.store.sqlite.idempotency import take
 from hearth.store.sqlite.models import INSERT_VERSION, MAKE_LATEST
 from hearth.store.sqlite.sql import conflict, fetch, first, insert, walk
@@ -55,6 +56,9 @@ KEEP_WEIGHTS = "UPDATE files SET expires_at = NULL, prediction_id = NULL WHERE i
 
 SELECT = f"SELECT {select(PREDICTION, 'p')} FROM predictions p"
 GET = f"{SELECT} WHERE p.id = ?"
+MANY = f"{SELECT} WHERE p.id IN (SELECT value FROM json_each(?))"
+DELETE_DELIVERIES = "DELETE FROM deliveries WHERE prediction_id IN (SELECT value FROM json_each(?))"
+DELETE = "DELETE FROM predictions WHERE id IN (SELECT value FROM json_each(?))"
 # Starts with the segment that holds `after`, if there is one.
 EVENTS = """
 SELECT items FROM events
@@ -146,6 +150,8 @@ class SQLitePredictions:
             _append(db, p.id, segment, deliveries)
             if made is not None:
                 _publish(db, *made)
+            if p.source == EXAMPLE and p.phase is Phase.SUCCEEDED:
+                show(db, p.id)
             return True
 
         return self._writer.submit(operation)
@@ -153,6 +159,19 @@ class SQLitePredictions:
     async def get(self, id: str) -> Prediction | None:
         row = await self._readers.submit(lambda db: first(db, GET, (id,)))
         return prediction_of(row) if row else None
+
+    async def many(self, ids: Sequence[str]) -> dict[str, Prediction]:
+        rows = await self._readers.submit(lambda db: fetch(db, MANY, (to_json(ids),)))
+        return {row[0]: prediction_of(row) for row in rows}
+
+    async def delete(self, ids: Sequence[str]) -> None:
+        gone = (to_json(ids),)
+
+        def operation(db: apsw.Connection) -> None:
+            db.execute(DELETE_DELIVERIES, gone)
+            db.execute(DELETE, gone)
+
+        await self._writer.submit(operation)
 
     async def events(self, id: str, after: int = -1) -> list[Event]:
         rows = await self._readers.submit(lambda db: fetch(db, EVENTS, (id, after)))
@@ -215,7 +234,8 @@ def _publish(db: apsw.Connection, row: Sequence[Any], latest: Sequence[Any], wei
     db.execute(MAKE_LATEST, latest)
     if db.changes():
         db.execute(INSERT_VERSION, row)
-        db.execute(KEEP_WEIGHTS, (weights,))
+        if db.changes():  # else it exists already, with weights of the same content
+            db.execute(KEEP_WEIGHTS, (weights,))
 
 
 def _segment(id: str, events: Sequence[Event]) -> tuple[str, int, int, str] | None:

@@ -48,14 +48,21 @@ def walk(
     cursor: Cursor | None,
     after: float | None = None,
     before: float | None = None,
+    *,
+    by: tuple[str, str] = ("created_at", "id"),
+    ascending: bool = False,
 ) -> list[tuple[Any, ...]]:
-    """Up to `limit + 1` rows beyond the cursor, in walking order. `where` are conditions joined by AND."""
+    """Up to `limit + 1` rows beyond the cursor, in walking order. `where` are conditions joined by AND.
+
+    `by`: the columns of the order, a time and a key. `ascending`: oldest first.
+    """
     conditions, values = list(where), list(args)
-    for position, beyond in zip(span(cursor, after, before), "><", strict=True):
+    time, key = (f"{alias}.{column}" for column in by)
+    for position, beyond in zip(span(cursor, after, before, ascending=ascending), "><", strict=True):
         if position is not None:
-            conditions.append(f"({alias}.created_at, {alias}.id) {beyond} (?, ?)")
+            conditions.append(f"({time}, {key}) {beyond} (?, ?)")
             values += position
-    direction = "ASC" if cursor is not None and cursor.reverse else "DESC"
-    order = f"{alias}.created_at {direction}, {alias}.id {direction}"
-    sql = f"{select} WHERE {' AND '.join(conditions)} ORDER BY {order} LIMIT ?"
+    direction = "ASC" if ascending != (cursor is not None and cursor.reverse) else "DESC"
+    filters = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+    sql = f"{select}{filters} ORDER BY {time} {direction}, {key} {direction} LIMIT ?"
     return fetch(db, sql, (*values, limit + 1))

@@ -10,8 +10,10 @@ import apsw
 from hearth.store.migrations import load
 from hearth.store.sqlite.accounts import SQLiteAccounts
 from hearth.store.sqlite.builds import SQLiteBuilds
+from hearth.store.sqlite.collections import SQLiteCollections
 from hearth.store.sqlite.connection import FolderLock, migrate, reading, writing
 from hearth.store.sqlite.deployments import SQLiteDeployments
+from hearth.store.sqlite.examples import SQLiteExamples
 from hearth.store.sqlite.files import SQLiteFiles
 from hearth.store.sqlite.idempotency import SQLiteIdempotency
 from hearth.store.sqlite.models import SQLiteModels, SQLiteVersions
@@ -19,6 +21,8 @@ from hearth.store.sqlite.outbox import SQLiteOutbox
 from hearth.store.sqlite.predictions import SQLitePredictions
 from hearth.store.sqlite.queue import SQLiteQueue
 from hearth.store.sqlite.rates import SQLiteRates
+from hearth.store.sqlite.removals import SQLiteRemovals
+from hearth.store.sqlite.search import SQLiteSearch
 from hearth.store.sqlite.threads import Readers, Writer
 
 READERS = 2
@@ -33,6 +37,10 @@ class SQLiteStore:
     accounts: SQLiteAccounts
     models: SQLiteModels
     versions: SQLiteVersions
+    removals: SQLiteRemovals
+    examples: SQLiteExamples
+    collections: SQLiteCollections
+    search: SQLiteSearch
     builds: SQLiteBuilds
     files: SQLiteFiles
     outbox: SQLiteOutbox
@@ -59,6 +67,8 @@ class SQLiteStore:
         r = self._readers = Readers("store-reader", readers, loop)
         self.predictions, self.queue, self.outbox = SQLitePredictions(w, r), SQLiteQueue(w, r), SQLiteOutbox(w, r)
         self.models, self.versions, self.builds = SQLiteModels(w, r), SQLiteVersions(w, r), SQLiteBuilds(w, r)
+        self.removals, self.examples = SQLiteRemovals(w, r), SQLiteExamples(w, r)
+        self.collections, self.search = SQLiteCollections(w, r), SQLiteSearch(w, r)
         self.accounts, self.files = SQLiteAccounts(w, r), SQLiteFiles(w, r)
         self.deployments = SQLiteDeployments(w, r)
         self.idempotency, self.rates = SQLiteIdempotency(w, r), SQLiteRates(w, r)

@@ -28,5 +28,7 @@ CREATE TABLE releases (
     PRIMARY KEY (deployment_id, number)
 );
 
+CREATE INDEX releases_of_version ON releases (version);
+
 -- When a deployment was last used.
 CREATE INDEX predictions_of_deployment ON predictions (deployment, created_at) WHERE deployment IS NOT NULL;
