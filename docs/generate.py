@@ -13,7 +13,7 @@ import sys
 import tempfile
 import types
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from inspect import getsource
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ _SIZES = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
 _PART = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- /generated -->)", re.DOTALL)
 
 
-def table(head: tuple[str, ...], rows: Iterator[tuple[str, ...]] | list[tuple[str, ...]]) -> str:
+def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     def line(cells: tuple[str, ...]) -> str:
         return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
 
@@ -275,7 +275,7 @@ def error_table() -> str:
 
 def _answer(kind: type[errors.HearthError]) -> tuple[str, str]:
     """Status and title of the body that this error becomes."""
-    reply = problem(kind(()) if kind is errors.InvalidInput else kind("…"))  # type: ignore[arg-type]
+    reply = problem(kind(()) if kind is errors.InvalidInput else kind("…"))
     return str(reply.status), msgspec.json.decode(reply.body)["title"]
 
 

@@ -19,6 +19,7 @@ import prometheus_client
 import uvicorn
 
 from hearth import keys, logs, tls
+from hearth.api.accounts import HARDWARE
 from hearth.api.app import Api, Options, Services, create_app
 from hearth.api.metrics import Metrics
 from hearth.api.shapes import Shapes
@@ -37,6 +38,7 @@ from hearth.runtime.build import CogBuilder
 from hearth.runtime.process import ProcessRuntime
 from hearth.seal import Sealer
 from hearth.service.accounts import Accounts
+from hearth.service.deployments import Deployments
 from hearth.service.files import Files
 from hearth.service.idempotency import Idempotency
 from hearth.service.inputs import Inputs
@@ -45,6 +47,7 @@ from hearth.service.models import Models
 from hearth.service.predictions import Predictions
 from hearth.service.pushes import Pushes
 from hearth.service.streams import Streams
+from hearth.service.trainings import Trainings
 from hearth.service.versions import Resolver
 from hearth.settings import Settings, rate_limits
 from hearth.store.base import Store
@@ -95,6 +98,7 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
     environments = Environments(
         settings.data / "environments",
         environ=environ,
+        secrets=settings.build_secrets,
         install_system_packages=settings.install_system_packages,
     )
     runtime = ProcessRuntime(
@@ -105,7 +109,9 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
         variables=settings.model_environment,
     )
     policy = AddressPolicy(
-        allow_loopback=_loopback(settings.host) or settings.allow_private_addresses,
+        # Behind a proxy callers are elsewhere, whatever this server listens on.
+        allow_loopback=settings.allow_private_addresses
+        or (_loopback(settings.host) and not settings.trust_proxy and settings.public_url is None),
         allow_private=settings.allow_private_addresses,
         allow=parse_networks(settings.allow_addresses),
     )
@@ -137,6 +143,7 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
                 for name in (
                     "max_instances", "max_instances_per_version", "idle_timeout", "setup_timeout", "run_timeout",
                     "cancel_grace", "model_environment", "max_input_file", "max_output_file", "retention", "builds",
+                    "training_timeout", "trainings",
                 )
             },
         ),
@@ -147,11 +154,23 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
         engine.ready()
         await store.ping()
 
+    predictions = Predictions(store=store, bus=bus, versions=resolver, inputs=inputs, clock=clock)
     limits = Limits(store=store, clock=clock, server=Rates(*rate_limits(settings.rate_limits)))
     services = Services(
-        predictions=Predictions(store=store, bus=bus, versions=resolver, inputs=inputs, clock=clock),
+        predictions=predictions,
         streams=streams,
         models=models,
+        deployments=Deployments(
+            store=store,
+            bus=bus,
+            versions=resolver,
+            clock=clock,
+            skus=lambda: [hardware.sku for hardware in HARDWARE],
+            quiet=settings.deployment_quiet,
+        ),
+        trainings=Trainings(
+            bus=bus, models=models, versions=resolver, predictions=predictions, inputs=inputs, clock=clock
+        ),
         pushes=Pushes(store=store, blobs=blobs, bus=bus, models=models, versions=resolver, clock=clock),
         files=Files(
             store=store,
@@ -187,8 +206,9 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
         )
 
 
-def serve(settings: Settings, ready: Callable[[Started], None]) -> None:
-    """Run until SIGTERM or Ctrl-C. Raises CannotStart."""
+def serve(settings: Settings, ready: Callable[[Started], None], *, need_token: bool = False) -> None:
+    """Run until SIGTERM or Ctrl-C. `need_token`: make one if none is known, for whoever owns the data folder
+    owns the server. Raises CannotStart."""
     try:
         settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
         logs.configure(settings.log_level, settings.log_format)
@@ -198,7 +218,7 @@ def serve(settings: Settings, ready: Callable[[Started], None]) -> None:
     # A writer thread that waits for the interpreter while the loop is busy should not wait 5 ms for it.
     sys.setswitchinterval(0.001)
     try:
-        _runner()(_serve(settings, listener, ready))
+        _runner()(_serve(settings, listener, ready, need_token))
     except HearthError as error:
         raise CannotStart(error.message, error.hint) from error
     finally:
@@ -213,13 +233,17 @@ def _runner() -> Callable[[Any], Any]:
     return uvloop.run
 
 
-async def _serve(settings: Settings, listener: socket.socket, ready: Callable[[Started], None]) -> None:
+async def _serve(
+    settings: Settings, listener: socket.socket, ready: Callable[[Started], None], need_token: bool
+) -> None:
     host, port = listener.getsockname()[:2]
     shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
     shown = f"[{shown}]" if ":" in shown else shown
     files = tls.ensure(settings.data / "tls", [*settings.tls_names, shown]) if settings.tls else None
     async with assembled(settings) as parts:
         account, made = await parts.accounts.bootstrap(settings.bootstrap_user, settings.bootstrap_token)
+        if need_token and made is None and settings.bootstrap_token is None:
+            made = await parts.accounts.new_token(account, "serve")
         config = uvicorn.Config(
             parts.app,
             loop="none",

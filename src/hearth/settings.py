@@ -66,12 +66,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How long an instance may take from its start until the model is ready."""
     run_timeout: float = 1800.0
     """How long one prediction may run; then it is stopped and fails."""
+    training_timeout: float = 24 * 3600.0
+    """How long one training may run."""
+    trainings: int = 1
+    """Trainings that run at the same time; fewer if they would leave no room for a prediction."""
+    deployment_quiet: float = 15 * 60.0
+    """How long a deployment must have been offline and unused before it can be deleted."""
     cancel_grace: float = 10.0
     """Between a polite cancel and a kill."""
     drain_timeout: float = 30.0
     """On SIGTERM, how long running predictions may go on."""
     install_system_packages: bool = False
     """Let a push install the Debian packages its cog.yaml names, if the server may."""
+    build_secrets: dict[str, str] = {}
+    """Secrets that `build.run` steps may mount, by their id."""
     builds: int = 2
     """Pushes that build at the same time."""
 

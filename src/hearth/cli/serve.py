@@ -32,8 +32,9 @@ def serve(
     except SettingsInvalid as error:
         raise Failure(str(error)) from error
 
+    before = left_by_serve(settings.data)
+
     def ready(started: compose.Started) -> None:
-        before = left_by_serve(settings.data)
         token = started.token or (before.token if before else "")
         leave(settings.data, Connection(url=started.url, token=token, ca=started.ca))
         err.print(f"[bold]Hearth is ready at {started.url}[/bold]")
@@ -43,6 +44,6 @@ def serve(
         err.print(f'In another terminal: eval "$(hearth env{flag})"', markup=False)
 
     try:
-        compose.serve(settings, ready)
+        compose.serve(settings, ready, need_token=before is None or not before.token)
     except compose.CannotStart as error:
         raise Failure(str(error), error.hint) from error

@@ -36,7 +36,8 @@ PAGE = """<!doctype html>
   h2 {{ font-size: 1.05rem; margin: 2rem 0 .5rem; }}
   p {{ margin: .5rem 0; }}
   .soft {{ color: var(--soft); }}
-  pre {{ background: var(--code); padding: .9rem 1rem; border-radius: .5rem; overflow-x: auto; font-size: .85rem; }}
+  pre {{ background: var(--code); padding: .9rem 1rem; border-radius: .5rem; white-space: pre-wrap; overflow-wrap: anywhere;
+        font-size: .85rem; }}
 </style>
 <main>
 {body}
@@ -54,7 +55,7 @@ hearth run admin/hello -i text=world</pre>
 <pre>eval "$(hearth env)"
 python -c 'import replicate; print(replicate.run("admin/hello", input={{"text": "world"}}))'</pre>
 <h2>Plain HTTP</h2>
-<pre>curl --cacert "$HEARTH_CA" -H "Authorization: Bearer $HEARTH_TOKEN" {origin}/v1/account</pre>
+<pre>curl -H "Authorization: Bearer $HEARTH_TOKEN" {origin}/v1/account</pre>
 """
 
 
