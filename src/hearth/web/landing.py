@@ -36,8 +36,9 @@ PAGE = """<!doctype html>
   h2 {{ font-size: 1.05rem; margin: 2rem 0 .5rem; }}
   p {{ margin: .5rem 0; }}
   .soft {{ color: var(--soft); }}
-  pre {{ background: var(--code); padding: .9rem 1rem; border-radius: .5rem; white-space: pre-wrap; overflow-wrap: anywhere;
-        font-size: .85rem; }}
+  pre {{ background: var(--code); padding: .9rem 1rem; border-radius: .5rem;
+         white-space: pre-wrap; overflow-wrap: anywhere;
+         font-size: .85rem; }}
 </style>
 <main>
 {body}
