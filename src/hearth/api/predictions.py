@@ -13,9 +13,10 @@ from hearth import errors
 from hearth.api import once, paging, prefer, stream, wire
 from hearth.api.http import Request, Stream
 from hearth.api.route import CURSOR, NOT_FOUND, Failures, Parameter, Route
-from hearth.api.wire import DeliveryBody, EventBody, PageBody, PredictionBody, Results
+from hearth.api.wire import DeliveryBody, EventBody, PageBody, PredictionBody, Results, TrainingBody
+from hearth.domain.deployment import Deployment
 from hearth.domain.file import File, parse_reference
-from hearth.domain.prediction import Phase, Prediction
+from hearth.domain.prediction import Phase, Prediction, PredictionKind
 from hearth.errors import InvalidField, InvalidInput, InvalidRequest, NotFound, Pointer
 
 _MIME = re.compile(r"^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+$")
@@ -48,7 +49,15 @@ async def create_for_model(request: Request, body: Create) -> PredictionBody:
     return await _create(request, body, (request.params["owner"], request.params["name"]))
 
 
-async def _create(request: Request, body: Create, model: tuple[str, str] | None) -> PredictionBody:
+async def create_for_deployment(request: Request, body: Create) -> PredictionBody:
+    owner, name = request.params["owner"], request.params["name"]
+    deployment = await request.services.deployments.route(request.account, owner, name)
+    return await _create(request, body, None, deployment)
+
+
+async def _create(
+    request: Request, body: Create, model: tuple[str, str] | None, deployment: Deployment | None = None
+) -> PredictionBody:
     asked, cancel_after, retention = _headers(request, body)
     webhook, events = body.webhook or None, body.webhook_events_filter
     if webhook is None and body.webhook_completed:
@@ -146,9 +155,15 @@ def _replace(value: Any, by: dict[str, str]) -> Any:
     return value
 
 
-async def get(request: Request) -> PredictionBody:
-    prediction = await request.services.predictions.get(request.account, request.params["id"])
-    return await request.services.wire.read(prediction, request.origin)
+async def get(request: Request) -> PredictionBody | TrainingBody:
+    """Trainings are found here as well: they share the ids."""
+    return await _body(request, await request.services.predictions.get(request.account, request.params["id"]))
+
+
+async def _body(request: Request, found: Prediction) -> PredictionBody | TrainingBody:
+    if found.kind is PredictionKind.TRAINING:
+        return request.services.wire.training(found, request.origin)
+    return await request.services.wire.read(found, request.origin)
 
 
 async def index(request: Request) -> PageBody[PredictionBody]:
@@ -166,9 +181,8 @@ async def index(request: Request) -> PageBody[PredictionBody]:
     return paging.page(request, found, [await as_body(p, request.origin) for p in found.items])
 
 
-async def cancel(request: Request) -> PredictionBody:
-    prediction = await request.services.predictions.cancel(request.account, request.params["id"])
-    return await request.services.wire.read(prediction, request.origin)
+async def cancel(request: Request) -> PredictionBody | TrainingBody:
+    return await _body(request, await request.services.predictions.cancel(request.account, request.params["id"]))
 
 
 async def timeline(request: Request) -> Results[EventBody] | Stream:
@@ -231,6 +245,20 @@ ROUTES = (
         input_errors=True,
     ),
     Route(
+        method="POST",
+        path="/deployments/{owner}/{name}/predictions",
+        operation_id="deployments.predictions.create",
+        summary="Create a prediction using a deployment",
+        handler=create_for_deployment,
+        body=Create,
+        reply=PredictionBody,
+        status=201,
+        errors=(*_CREATE_ERRORS, errors.NotFound, errors.Conflict),
+        parameters=_CREATE_HEADERS,
+        creates=True,
+        input_errors=True,
+    ),
+    Route(
         method="GET",
         path="/predictions",
         operation_id="predictions.list",
@@ -251,7 +279,7 @@ ROUTES = (
         operation_id="predictions.get",
         summary="Get a prediction",
         handler=get,
-        reply=PredictionBody,
+        reply=PredictionBody | TrainingBody,
         errors=NOT_FOUND,
     ),
     Route(
@@ -260,7 +288,7 @@ ROUTES = (
         operation_id="predictions.cancel",
         summary="Cancel a prediction",
         handler=cancel,
-        reply=PredictionBody,
+        reply=PredictionBody | TrainingBody,
         errors=NOT_FOUND,
     ),
     Route(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from hearth.api import accounts, files, models, predictions, pushes, stream, system
+from hearth.api import accounts, deployments, files, models, predictions, pushes, stream, system, trainings
 from hearth.api.route import Route
 
 ROUTES: tuple[Route, ...] = (
     *predictions.ROUTES,
     *models.ROUTES,
+    *deployments.ROUTES,
+    *trainings.ROUTES,
     *files.ROUTES,
     *accounts.ROUTES,
     *stream.ROUTES,

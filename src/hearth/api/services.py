@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from hearth.api.wire import Wire
     from hearth.bus.base import Bus
     from hearth.service.accounts import Accounts
+    from hearth.service.deployments import Deployments
     from hearth.service.files import Files
     from hearth.service.idempotency import Idempotency
     from hearth.service.limits import Limits
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from hearth.service.predictions import Predictions
     from hearth.service.pushes import Pushes
     from hearth.service.streams import Streams
+    from hearth.service.trainings import Trainings
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +39,8 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     predictions: Predictions
     streams: Streams
     models: Models
+    deployments: Deployments
+    trainings: Trainings
     pushes: Pushes
     files: Files
     accounts: Accounts

@@ -17,11 +17,12 @@ from msgspec import UNSET, UnsetType
 
 from hearth.api.shapes import UNKNOWN, Shape, Shapes, StreamKind
 from hearth.domain.account import Account, Token
+from hearth.domain.deployment import Deployment
 from hearth.domain.events import Event
 from hearth.domain.file import File, parse_reference
 from hearth.domain.instance import InstanceView
 from hearth.domain.model import Build, Model, Version
-from hearth.domain.prediction import Phase, Prediction
+from hearth.domain.prediction import Phase, Prediction, PredictionKind
 from hearth.domain.webhook import Attempt, Delivery
 
 T = TypeVar("T")
@@ -74,6 +75,66 @@ class PredictionBody(msgspec.Struct, frozen=True, kw_only=True):
     webhook: str | UnsetType = UNSET
     webhook_events_filter: tuple[str, ...] | UnsetType = UNSET
     urls: Urls
+
+
+class TrainingOutput(msgspec.Struct, frozen=True):
+    version: str
+    """`owner/name:id` of what it made."""
+    weights: str | None = None
+
+
+class TrainingBody(msgspec.Struct, frozen=True, kw_only=True):
+    """A training as every reader sees it. `output` is absent until it has succeeded: clients take it for a reference
+    to a version (client-contract.md section 4)."""
+
+    id: str
+    model: str
+    version: str
+    destination: str
+    input: dict[str, Any]
+    output: TrainingOutput | UnsetType = UNSET
+    logs: str
+    error: str | None
+    status: Status
+    reason: str | UnsetType = UNSET
+    """Ours: one sentence on what it waits for, until it starts."""
+    source: Literal["api", "web"]
+    data_removed: bool
+    created_at: datetime
+    started_at: datetime | None
+    completed_at: datetime | None
+    metrics: dict[str, Any]
+    webhook: str | UnsetType = UNSET
+    webhook_events_filter: tuple[str, ...] | UnsetType = UNSET
+    urls: Urls
+
+
+class ConfigurationBody(msgspec.Struct, frozen=True):
+    hardware: str
+    min_instances: int
+    max_instances: int
+
+
+class ReleaseBody(msgspec.Struct, frozen=True, kw_only=True):
+    number: int
+    model: str
+    version: str
+    created_at: datetime
+    created_by: AccountBody
+    configuration: ConfigurationBody
+
+
+class DeploymentBody(msgspec.Struct, frozen=True, kw_only=True):
+    owner: str
+    name: str
+    current_release: ReleaseBody
+    """The newest."""
+    status: Literal["live", "rolling_out", "failed", "disabled"]
+    """Ours: how the newest release fares."""
+    because: str
+    """Ours: one sentence on it."""
+    serving_release: int | None
+    """Ours: the number of the release that takes the predictions; null until the first one is ready."""
 
 
 class VersionBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -200,6 +261,8 @@ class InstanceBody(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     model: str
     version: str
+    deployment: str | None
+    training: bool
     state: str
     because: str
     slots: int
@@ -272,6 +335,35 @@ class Wire:
         self._token = tokens.token
         self._status: dict[Phase, Status] = {**_STATUS, Phase.ABORTED: "aborted"} if show_aborted else _STATUS
 
+    def training(self, record: Prediction, origin: str, *, created: bool = False) -> TrainingBody:
+        """What a create of a training answers (`created`), and everybody else who asks for one."""
+        room = "predictions" if created else "trainings"
+        get = f"{origin}/v1/{room}/{record.id}"
+        output: TrainingOutput | UnsetType = UNSET
+        if record.phase is Phase.SUCCEEDED and isinstance(record.output, dict):
+            output = TrainingOutput(record.output["version"], record.output.get("weights"))
+        return TrainingBody(
+            id=record.id,
+            model=record.model,
+            version=record.version,
+            destination=record.destination or "",
+            input=record.input,
+            output=output,
+            logs=_lines(record.logs),
+            error=record.error or None,
+            status=self._status[record.phase],
+            reason=record.reason if record.reason and record.phase in _WAITING else UNSET,
+            source="web" if record.source == "web" else "api",
+            data_removed=record.data_removed,
+            created_at=moment(record.created_at),
+            started_at=_maybe(record.started_at),
+            completed_at=_maybe(record.completed_at),
+            metrics=_metrics(record),
+            webhook=record.webhook or UNSET,
+            webhook_events_filter=record.webhook_events if record.webhook else UNSET,
+            urls=Urls(get, f"{get}/cancel", f"{origin}/p/{record.id}"),
+        )
+
     async def created(self, prediction: Prediction, origin: str) -> PredictionBody:
         """What a create answers: the finished prediction, or one that is `starting` and shows nothing yet."""
         if prediction.phase.terminal:
@@ -305,6 +397,8 @@ class Wire:
 
         Does not wait, so `urls.stream` is there only if the version's shape is known: see `Shapes.learn`.
         """
+        if prediction.kind is PredictionKind.TRAINING:
+            return encode(self.training(prediction, prediction.origin), prediction.origin)
         shape = self.shapes.known(prediction.version) or UNKNOWN
         return encode(self._whole(prediction, prediction.origin, shape), prediction.origin)
 
@@ -415,6 +509,26 @@ def account(record: Account) -> AccountBody:
     )
 
 
+def deployment(record: Deployment, owner: Account) -> DeploymentBody:
+    """`owner`: whose it is; nobody else makes releases."""
+    release = record.current
+    return DeploymentBody(
+        owner=record.owner,
+        name=record.name,
+        current_release=ReleaseBody(
+            number=release.number,
+            model=release.model,
+            version=release.version,
+            created_at=moment(release.created_at),
+            created_by=account(owner),
+            configuration=ConfigurationBody(release.hardware, release.min_instances, release.max_instances),
+        ),
+        status=release.state.value,
+        because=release.because,
+        serving_release=None if record.serving is None else record.serving.number,
+    )
+
+
 def token(record: Token) -> TokenBody:
     return TokenBody(
         name=record.name,
@@ -449,6 +563,8 @@ def instance(view: InstanceView) -> InstanceBody:
         id=view.id,
         model=view.model,
         version=view.version,
+        deployment=view.deployment,
+        training=view.training,
         state=view.state.value,
         because=view.because,
         slots=view.slots,

@@ -13,6 +13,7 @@ import msgspec
 
 from hearth.domain.events import Event
 from hearth.domain.instance import InstanceView
+from hearth.domain.lane import Lane
 from hearth.domain.model import Version
 from hearth.domain.prediction import Prediction
 
@@ -23,6 +24,8 @@ class NewPrediction(msgspec.Struct, frozen=True, kw_only=True):
     prediction: Prediction
     version: Version
     secrets: bytes | None = None
+    lane: Lane | None = None
+    """Whose instances run it; None: the version's own."""
 
 
 class Withdrawn(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +53,15 @@ class ResetVersion(msgspec.Struct, frozen=True, kw_only=True):
     version_id: str
 
 
-Work = NewPrediction | Withdrawn | CancelRequested | BuildQueued | DeliveryDue | ResetVersion
+class DeploymentChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """It has a new release, or is gone: what runs for it must follow."""
+
+    deployment_id: str
+    deployment: str
+    """`owner/name`."""
+
+
+Work = NewPrediction | Withdrawn | CancelRequested | BuildQueued | DeliveryDue | ResetVersion | DeploymentChanged
 
 Listener = Callable[[Sequence[Event], bool], None]
 """Called with new events, and whether they end the prediction (then it is stored, and no call follows)."""

@@ -74,6 +74,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
         return Lane(
             key=f"{self.id}/{release.version}/{release.hardware}",
             deployment=self.full_name,
+            deployment_id=self.id,
             minimum=release.min_instances,
             maximum=release.max_instances,
         )
@@ -86,7 +87,8 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
             if release.version == version_id:
                 return self.lane(release)
         key = f"{self.id}/{version_id}/{self.route.hardware}"
-        return Lane(key=key, deployment=self.full_name, maximum=self.route.max_instances)
+        most = self.route.max_instances
+        return Lane(key=key, deployment=self.full_name, deployment_id=self.id, maximum=most)
 
     def changed(self, fields: dict[str, Any], *, at: float, by: str) -> Deployment | None:
         """With one more release; None if nothing changes. Naming the version of a failed release tries it again."""

@@ -52,6 +52,10 @@ class InstanceView(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     model: str
     version: str
+    deployment: str | None = None
+    """`owner/name` of the deployment whose predictions it runs, and only those."""
+    training: bool = False
+    """It runs a training, and ends with it."""
     state: InstanceState
     because: str
     """One sentence: why it is in this state, or why it exists."""

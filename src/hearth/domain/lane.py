@@ -17,6 +17,7 @@ class Lane(msgspec.Struct, frozen=True, kw_only=True):
     """Its instances run the model's trainer, each of them once."""
     deployment: str | None = None
     """`owner/name`."""
+    deployment_id: str | None = None
     minimum: int = 0
     """Instances that are kept running."""
     maximum: int | None = None

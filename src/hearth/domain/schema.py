@@ -52,17 +52,19 @@ class InputSchema:
         self._nulls = frozenset(f.name for f in fields if f.required and f.nullable)
 
     @classmethod
-    def parse(cls, openapi: Mapping[str, Any]) -> InputSchema:
-        """From a version's OpenAPI document. A document without an Input component has no fields."""
+    def parse(cls, openapi: Mapping[str, Any], *, train: bool = False) -> InputSchema:
+        """From a version's OpenAPI document: of its predictions, or of its trainings. A document without an Input
+        component has no fields."""
         components = (openapi.get("components") or {}).get("schemas") or {}
-        found = resolve(components.get("Input"), components)
+        kind = "Training" if train else ""
+        found = resolve(components.get(f"{kind}Input"), components)
         required = set(found.get("required") or ())
         fields = [
             parse_field(name, schema, components, required=name in required, position=position)
             for position, (name, schema) in enumerate((found.get("properties") or {}).items())
         ]
         fields.sort(key=lambda f: f.order)
-        return cls(tuple(fields), _output_kind(components.get("Output"), components))
+        return cls(tuple(fields), _output_kind(components.get(f"{kind}Output"), components))
 
     def check(self, input: Any) -> dict[str, Any]:
         """The input as it is stored and run: coerced to the schema's types, null for an optional field left

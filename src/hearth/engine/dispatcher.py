@@ -13,11 +13,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+from collections.abc import Collection
+from typing import Protocol
 
 from msgspec.structs import replace
 
 from hearth.clock import Clock
 from hearth.domain.events import Kind
+from hearth.domain.lane import Lane, of_version
 from hearth.domain.model import Version
 from hearth.domain.prediction import Phase, Step
 from hearth.engine.alarms import Alarms
@@ -36,15 +40,37 @@ from hearth.errors import HearthError, SetupFailed
 from hearth.policy.autoscale import Load, decide
 from hearth.policy.backoff import boot_delay
 from hearth.policy.order import place as place_in_line
-from hearth.policy.placement import Boot, Evict, place, yields
+from hearth.policy.placement import Boot, Evict, Hold, place, yields
 
 log = logging.getLogger(__name__)
 
+_BEFORE_START = {
+    Cause.DEADLINE: "its deadline passed before it started",
+    Cause.DISABLED: Cause.DISABLED.value,
+}
+"""Why what waits ends, by cause; canceled on request, else."""
+
+RETIRED_IDLE = 5.0
+"""Seconds that an idle instance of a retired lane stays, for predictions that were still sent its way."""
+
+
+class Watcher(Protocol):
+    """Who is told how the lanes of deployments fare."""
+
+    def lane_ready(self, lane: Lane) -> None:
+        """One of its instances has become ready."""
+        ...
+
+    def lane_failed(self, lane: Lane, failures: int, because: str) -> None:
+        """`failures` setups in a row have failed."""
+        ...
+
 
 class Dispatcher:
-    """`supervisor.Owner`. `runner` is set once, before the first prediction."""
+    """`supervisor.Owner`. `runner` and `watcher` are set once, before the first prediction."""
 
     runner: Runner
+    watcher: Watcher
 
     def __init__(
         self,
@@ -60,18 +86,22 @@ class Dispatcher:
         self._clock, self._alarms, self._metrics, self._options = clock, alarms, metrics, options
         self._pools: dict[str, Pool] = {}
         self._kept_out: dict[str, Pool] = {}
-        """Versions that want an instance and have no room for it."""
+        """Lanes that want an instance and have no room for it."""
         self._tasks = Tasks()
         self._closed = False
         self.tickets: dict[str, Ticket] = {}
 
     # Predictions come and go
 
-    def accept(self, live: Live, version: Version, sealed: bytes | None) -> None:
-        """A prediction that is ours and waits."""
-        pool = self._pool(version)
+    def accept(self, live: Live, version: Version, sealed: bytes | None, lane: Lane | None = None) -> None:
+        """A prediction that is ours and waits; by default in the version's own lane."""
+        pool = self._pool(version, lane or of_version(version.id))
         ticket = Ticket(live, pool.plan, sealed)
         self.tickets[ticket.id] = ticket
+        if pool.lane.maximum == 0:
+            self._end_waiting(ticket, Step.CANCEL, Cause.DISABLED.value)
+            self._tidy(pool)
+            return
         deadline = live.prediction.deadline
         if deadline is not None:
             left = deadline - self._clock.now()
@@ -91,7 +121,7 @@ class Dispatcher:
     def _explain(self, pool: Pool, ticket: Ticket) -> str:
         if self._closed:
             return "the server is stopping; it runs after the restart"
-        kept_out = pool.version.id in self._kept_out
+        kept_out = pool.lane.key in self._kept_out
         because = pool.because if kept_out else decide(self._load(pool)).because
         return f"{place_in_line(pool.line.position(ticket.account, ticket.id))}; {because}"
 
@@ -99,7 +129,7 @@ class Dispatcher:
         return pool.load(
             now=self._clock.now(),
             monotonic=self._clock.monotonic(),
-            maximum=self._options.max_instances_per_version,
+            maximum=self._options.trainings if pool.lane.train else self._options.max_instances_per_version,
         )
 
     def _assign(self, ticket: Ticket, host: Host) -> None:
@@ -123,11 +153,13 @@ class Dispatcher:
                 self._forget(ticket)
         if again:
             ticket.task = None
-            self._wait(self._pool(ticket.plan.version), ticket, front=True)
+            self._wait(self._pool_of(ticket), ticket, front=True)
 
     def _give(self, ticket: Ticket, verdict: str | None) -> None:
         host, ticket.host = ticket.host, None
         if host is not None:
+            if host.lane.train:
+                verdict = verdict or "its training is over"
             self._supervisor.give(host, ticket.id, verdict)
             self._next(host)
 
@@ -137,11 +169,14 @@ class Dispatcher:
             ticket.deadline.cancel()
         ticket.live.explain = None
 
-    def _pool(self, version: Version) -> Pool:
-        pool = self._pools.get(version.id)
+    def _pool(self, version: Version, lane: Lane) -> Pool:
+        pool = self._pools.get(lane.key)
         if pool is None:
-            pool = self._pools[version.id] = Pool(version)
+            pool = self._pools[lane.key] = Pool(version, lane)
         return pool
+
+    def _pool_of(self, ticket: Ticket) -> Pool:
+        return self._pool(ticket.plan.version, ticket.plan.lane)
 
     def withdraw(self, prediction_id: str) -> None:
         """It is not ours any more: drop it, and record nothing."""
@@ -157,10 +192,14 @@ class Dispatcher:
         self._recorder.release(ticket.live)
 
     def _unqueue(self, ticket: Ticket) -> None:
-        pool = self._pool(ticket.plan.version)
+        pool = self._pool_of(ticket)
         pool.line.remove(ticket.account, ticket.id)
-        if not pool.line:
-            self._kept_out.pop(pool.version.id, None)
+        if not pool.line and not pool.short:
+            self._kept_out.pop(pool.lane.key, None)
+        if pool.lane.train:
+            booting = [host for host in pool.hosts.values() if host.booting]
+            for host in booting[len(pool.line) :]:
+                self._supervisor.end(host, "the training that it was started for was canceled", 0)
         self._tidy(pool)
 
     # Ends that were asked for
@@ -178,8 +217,11 @@ class Dispatcher:
         if ticket.stage is Stage.WAITING:
             self._unqueue(ticket)
             aborts = cause is Cause.DEADLINE
-            because = "its deadline passed before it started" if aborts else "canceled on request before it started"
-            self._end_waiting(ticket, Step.ABORT if aborts else Step.CANCEL, because)
+            self._end_waiting(
+                ticket,
+                Step.ABORT if aborts else Step.CANCEL,
+                _BEFORE_START.get(cause, "canceled on request before it started"),
+            )
         elif ticket.stage is Stage.STAGING and ticket.task is not None:
             ticket.task.cancel()
         elif ticket.stage is Stage.RUNNING:
@@ -230,8 +272,8 @@ class Dispatcher:
     # Instances come and go
 
     def _plan(self, pool: Pool) -> None:
-        """Ask the policy how many instances this version should have, and start on it."""
-        if self._closed or not pool.line:
+        """Ask the policy how many instances this lane should have, and start on it."""
+        if self._closed or not (pool.line or pool.short):
             return
         load = self._load(pool)
         decision = decide(load)
@@ -240,7 +282,7 @@ class Dispatcher:
             pool.again = None
         if decision.again is not None:
             pool.again = self._alarms.after(decision.again, lambda: self._plan(pool))
-        self._kept_out.pop(pool.version.id, None)
+        self._kept_out.pop(pool.lane.key, None)
         for _ in range(decision.wanted - load.ready - load.booting):
             if not self._make_room(pool, decision.because):
                 break
@@ -248,10 +290,13 @@ class Dispatcher:
     def _make_room(self, pool: Pool, because: str) -> bool:
         """Boot one more instance; False if there is no room, which the pool's sentence then says."""
         now = self._clock.monotonic()
-        residents = [host.resident(now) for host in self._supervisor.hosts.values()]
-        placement = place(pool.version.id, pool.version.model, residents, self._options.max_instances)
+        residents = [host.resident(now, self._keeps(host)) for host in self._supervisor.hosts.values()]
+        trainings = self._options.trainings if pool.lane.train else None
+        placement = place(
+            pool.lane.key, pool.version.model, residents, self._options.max_instances, trainings=trainings
+        )
         if isinstance(placement, Boot):
-            host = self._supervisor.boot(pool.version, because)
+            host = self._supervisor.boot(pool.version, pool.lane, because)
             pool.hosts[host.id] = host
             first = next((t for t in pool.line.heads() if t.live.prediction.phase is Phase.QUEUED), None)
             if first is not None:
@@ -259,7 +304,8 @@ class Dispatcher:
                 self._recorder.step(first.live, Step.BOOT, because, {"instance": host.id, "because": because})
             return True
         pool.because = placement.because
-        self._kept_out[pool.version.id] = pool
+        pool.wants_room = not isinstance(placement, Hold) or placement.room
+        self._kept_out[pool.lane.key] = pool
         if isinstance(placement, Evict):
             victim = self._supervisor.hosts[placement.instance]
             pool.because = f"an idle instance of {victim.version.model} is stopped to make room"
@@ -268,21 +314,26 @@ class Dispatcher:
 
     def _next(self, host: Host) -> None:
         """A slot came free: the next in line, unless others have been kept out for too long."""
-        pool = self._pools.get(host.version.id)
+        pool = self._pools.get(host.lane.key)
         if pool is None or self._closed:
             return
         if self._kept_out and host.free and not host.running and self._turned_out(pool, host):
             return
         while pool.line and host.free:
             self._assign(pool.line.pop(), host)
+        if host.lane.train and host.free and not host.running:
+            self._supervisor.end(host, "no training waits for it", 0)
         if not host.running:
             self._plan_kept_out()
 
     def _turned_out(self, pool: Pool, host: Host) -> bool:
         now = self._clock.now()
-        other = max(self._kept_out.values(), key=lambda p: p.oldest(now))
+        others = [p for p in self._kept_out.values() if p is not pool and p.wants_room]
+        if not others or pool.keeps(host):
+            return False
+        other = max(others, key=lambda p: p.oldest(now))
         serving_for = self._clock.monotonic() - host.ready_since
-        if other is pool or not yields(other.oldest(now), pool.oldest(now), serving_for):
+        if not yields(other.oldest(now), pool.oldest(now), serving_for):
             return False
         because = f"{other.version.model} has waited {other.oldest(now):.0f} s for room"
         self._supervisor.end(host, because, self._options.stop_grace)
@@ -294,20 +345,24 @@ class Dispatcher:
             self._plan(pool)
 
     def ready(self, host: Host) -> None:
-        pool = self._pools[host.version.id]
+        pool = self._pools[host.lane.key]
         pool.reset()
         pool.slots = host.slots
         pool.promised.pop(host.id, None)
+        if pool.lane.deployment is not None:
+            self.watcher.lane_ready(pool.lane)
         self._next(host)
         self._plan(pool)
 
     def failed(self, host: Host, error: SetupFailed) -> None:
         """Whoever waited for it fails, unless another instance will serve them."""
-        pool = self._pools[host.version.id]
+        pool = self._pools[host.lane.key]
         pool.hosts.pop(host.id, None)
         promised = pool.promised.pop(host.id, None)
         pool.failures += 1
         pool.blocked_until = self._clock.monotonic() + boot_delay(pool.failures)
+        if pool.lane.deployment is not None:
+            self.watcher.lane_failed(pool.lane, pool.failures, error.message)
         if pool.hosts:
             self._unpromise(promised, "the instance that it waited for failed in its setup")
             return
@@ -321,32 +376,91 @@ class Dispatcher:
             self._recorder.step(ticket.live, Step.RETURN, because, {"because": because})
 
     def gone(self, host: Host) -> None:
-        pool = self._pools.get(host.version.id)
+        pool = self._pools.get(host.lane.key)
         if pool is not None:
             pool.hosts.pop(host.id, None)
             self._unpromise(pool.promised.pop(host.id, None), "the instance that it waited for was stopped")
-            if pool.line:  # whoever has waited longest comes first, of this version or another
-                self._kept_out[pool.version.id] = pool
+            if pool.line or pool.short:  # whoever has waited longest comes first, in this lane or another
+                self._kept_out[pool.lane.key] = pool
             self._tidy(pool)
         self._plan_kept_out()
 
     def waiting_for(self, host: Host) -> int:
-        pool = self._pools.get(host.version.id)
+        pool = self._pools.get(host.lane.key)
         return 0 if pool is None else len(pool.line)
+
+    def patience(self, host: Host) -> float:
+        pool = self._pools.get(host.lane.key)
+        if pool is None:
+            return self._options.idle_timeout
+        if pool.keeps(host):
+            return math.inf
+        return min(RETIRED_IDLE, self._options.idle_timeout) if pool.retired else self._options.idle_timeout
+
+    def _keeps(self, host: Host) -> bool:
+        pool = self._pools.get(host.lane.key)
+        return pool is not None and pool.keeps(host)
 
     def reset(self, version_id: str) -> None:
         """Forget setup failures of a version."""
-        pool = self._pools.get(version_id)
-        if pool is not None:
+        for pool in [pool for pool in self._pools.values() if pool.version.id == version_id]:
             pool.reset()
             self._plan(pool)
             self._tidy(pool)
 
     def _tidy(self, pool: Pool) -> None:
-        if pool.idle:
+        if pool.idle and self._pools.get(pool.lane.key) is pool:
             if pool.again is not None:
                 pool.again.cancel()
-            self._pools.pop(pool.version.id, None)
+            self._pools.pop(pool.lane.key)
+            self._kept_out.pop(pool.lane.key, None)
+
+    # Lanes of deployments
+
+    def serve(self, lane: Lane, version: Version, *, prove: bool = False) -> None:
+        """These are the lane's bounds from now on. `prove`: one instance must become ready in any case."""
+        pool = self._pool(version, lane)
+        pool.lane, pool.retired, pool.proving = lane, False, prove
+        surplus = len(pool.hosts) - max(lane.maximum or 0, pool.minimum)
+        for host in [host for host in pool.hosts.values() if host.free and not host.running][: max(surplus, 0)]:
+            self._supervisor.end(host, f"max_instances is {lane.maximum} now", self._options.stop_grace)
+        self._look_again(pool)
+        self._plan(pool)
+        self._tidy(pool)
+
+    def retire(self, deployment_id: str, but: Collection[str]) -> None:
+        """Let every other lane of a deployment end, in its time: who waits in it is served."""
+        for pool in self._of_deployment(deployment_id):
+            if pool.lane.key not in but:
+                pool.retired, pool.proving = True, False
+                pool.lane = replace(pool.lane, minimum=0, maximum=max(pool.lane.maximum or 0, 1))
+                self._look_again(pool)
+                if not pool.line:
+                    self._kept_out.pop(pool.lane.key, None)
+                    for host in [host for host in pool.hosts.values() if host.booting]:
+                        self._supervisor.end(host, "another release takes its place", 0)
+                self._tidy(pool)
+
+    def shut(self, deployment_id: str, because: str) -> None:
+        """End a deployment's lanes now, and cancel what waits and runs in them."""
+        for pool in self._of_deployment(deployment_id):
+            pool.retired, pool.proving = True, False
+            pool.lane = replace(pool.lane, minimum=0, maximum=0)
+            for ticket in [t for t in self.tickets.values() if t.plan.lane.key == pool.lane.key]:
+                self.cancel(ticket.id, Cause.DISABLED)
+            for host in list(pool.hosts.values()):
+                if host.booting or not host.running:
+                    self._supervisor.end(host, because, self._options.stop_grace)
+                else:
+                    self._look_again(pool)
+            self._tidy(pool)
+
+    def _of_deployment(self, id: str) -> list[Pool]:
+        return [pool for pool in self._pools.values() if pool.lane.deployment_id == id]
+
+    def _look_again(self, pool: Pool) -> None:
+        for host in list(pool.hosts.values()):
+            self._supervisor.look_again(host)
 
     # The end of the server
 

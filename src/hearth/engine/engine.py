@@ -16,6 +16,7 @@ from hearth.bus.base import (
     Bus,
     CancelRequested,
     DeliveryDue,
+    DeploymentChanged,
     NewPrediction,
     ResetVersion,
     Withdrawn,
@@ -34,11 +35,14 @@ from hearth.engine.options import EngineOptions
 from hearth.engine.outputs import Outputs
 from hearth.engine.reaper import Reaper
 from hearth.engine.recorder import Recorder
+from hearth.engine.rollouts import Rollouts
 from hearth.engine.runner import Runner
 from hearth.engine.sources import Sources
 from hearth.engine.supervisor import Supervisor
 from hearth.engine.tasks import Tasks
 from hearth.engine.ticket import Cause
+from hearth.engine.trainings import Trainings
+from hearth.engine.weights import Weights
 from hearth.errors import Unavailable
 from hearth.net.base import Fetcher, Sender
 from hearth.runtime.base import Builder, Runtime
@@ -78,6 +82,7 @@ class Engine:
         self._draining = False
         self._alarms = alarms = Alarms(clock)
         self._sources = Sources(options.folder / "sources", blobs)
+        self._weights = Weights(options.folder / "weights", store, blobs)
         self._courier = Courier(
             store=store,
             sender=sender,
@@ -101,6 +106,7 @@ class Engine:
         self._supervisor = Supervisor(
             runtime=runtime,
             sources=self._sources,
+            weights=self._weights,
             bus=bus,
             clock=clock,
             alarms=alarms,
@@ -116,6 +122,8 @@ class Engine:
             options=options,
         )
         self._supervisor.owner = self._dispatcher
+        self._rollouts = Rollouts(store=store, clock=clock, dispatcher=self._dispatcher)
+        self._dispatcher.watcher = self._rollouts
         self._inputs = Inputs(
             folder=options.folder / "inputs",
             store=store,
@@ -128,6 +136,7 @@ class Engine:
             recorder=self._recorder,
             inputs=self._inputs,
             outputs=Outputs(store=store, blobs=blobs, clock=clock, limit=options.max_output_file),
+            trainings=Trainings(store=store, clock=clock),
             alarms=alarms,
             metrics=self.metrics,
             options=options,
@@ -163,9 +172,11 @@ class Engine:
             log.warning("ended %d processes that an earlier server left", left, extra={"action": "swept_processes"})
         await asyncio.to_thread(self._options.folder.mkdir, parents=True, exist_ok=True)
         await asyncio.to_thread(self._sources.sweep)
+        await asyncio.to_thread(self._weights.sweep)
         await asyncio.to_thread(self._inputs.sweep)
         self._tasks.spawn(self._alarms.run(), "alarms")
         self._end = self._bus.serve(self.owner, self.handle)
+        await self._rollouts.start()
         await self._reaper.start()
         self._tasks.spawn(self._reaper.run(), "reaper")
         self._tasks.spawn(self._courier.run(), "courier")
@@ -179,7 +190,7 @@ class Engine:
             case NewPrediction():
                 self._learn(work.version)
                 live = self._recorder.open(work.prediction)
-                self._dispatcher.accept(live, work.version, work.secrets)
+                self._dispatcher.accept(live, work.version, work.secrets, work.lane)
             case Withdrawn():
                 self._dispatcher.withdraw(work.prediction_id)
             case CancelRequested():
@@ -191,6 +202,8 @@ class Engine:
                 self._courier.wake()
             case ResetVersion():
                 self._dispatcher.reset(work.version_id)
+            case DeploymentChanged():
+                self._rollouts.changed(work.deployment_id)
             case _:
                 assert_never(work)
 
@@ -212,6 +225,7 @@ class Engine:
             await self.drain(0)
         self._end()
         await self._builds.close()
+        await self._rollouts.close()
         await self._supervisor.close("the server is stopping")
         tickets = list(self._dispatcher.tickets.values())
         if tickets:

@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 
 from hearth.domain.instance import INSTANCE_TRANSITIONS, InstanceState, InstanceView
+from hearth.domain.lane import Lane
 from hearth.domain.model import Version
 from hearth.engine.alarms import Alarm
 from hearth.errors import IllegalTransition
@@ -19,8 +20,8 @@ OVER = frozenset({InstanceState.STOPPED, InstanceState.SETUP_FAILED, InstanceSta
 class Host:
     """Times ending in `_at` are for records, those ending in `_since` are monotonic."""
 
-    def __init__(self, id: str, version: Version, because: str, at: float, since: float) -> None:
-        self.id, self.version = id, version
+    def __init__(self, id: str, version: Version, lane: Lane, because: str, at: float, since: float) -> None:
+        self.id, self.version, self.lane = id, version, lane
         self.state = InstanceState.STARTING
         self.because = because
         self.instance: Instance | None = None
@@ -69,15 +70,17 @@ class Host:
     def over(self) -> bool:
         return self.state in OVER
 
-    def resident(self, now: float) -> Resident:
+    def resident(self, now: float, kept: bool) -> Resident:
         return Resident(
             id=self.id,
-            version=self.version.id,
+            lane=self.lane.key,
             model=self.version.model,
             busy=len(self.running),
             serving=self.serving,
             ending=self.over or self.state is InstanceState.DRAINING,
             idle=0.0 if self.idle_since is None else now - self.idle_since,
+            kept=kept,
+            train=self.lane.train,
         )
 
     def view(self) -> InstanceView:
@@ -85,6 +88,8 @@ class Host:
             id=self.id,
             model=self.version.model,
             version=self.version.id,
+            deployment=self.lane.deployment,
+            training=self.lane.train,
             state=self.state,
             because=self.because,
             slots=self.slots,

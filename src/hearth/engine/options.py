@@ -20,6 +20,9 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
     idle_timeout: float = 300.0
     setup_timeout: float = 600.0
     run_timeout: float = 1800.0
+    training_timeout: float = 24 * 3600.0
+    trainings: int = 1
+    """Trainings at the same time, over all models."""
     cancel_grace: float = 10.0
     """Between a polite cancel and the end of the instance."""
     stop_grace: float = 5.0

@@ -1,25 +1,34 @@
-"""One version's waiting line, its instances, and what is known about booting more."""
+"""One lane's waiting line, its instances, and what is known about booting more."""
 
 from __future__ import annotations
 
+from hearth.domain.lane import Lane
 from hearth.domain.model import Version
 from hearth.engine.alarms import Alarm
 from hearth.engine.host import Host
 from hearth.engine.ticket import Plan, Ticket
-from hearth.policy.autoscale import Load
+from hearth.policy.autoscale import PATIENCE, Load
 from hearth.policy.order import Line
 
 
 class Pool:
-    def __init__(self, version: Version) -> None:
+    def __init__(self, version: Version, lane: Lane) -> None:
         self.version = version
-        self.plan = Plan(version)
+        self.lane = lane
+        """Its bounds as they are now."""
+        self.plan = Plan(version, lane)
+        self.proving = False
+        """One instance must become ready even if nobody waits: a release rolls out."""
+        self.retired = False
+        """Another release has taken over: who waits is served, then it ends."""
         self.line: Line[Ticket] = Line()
         self.hosts: dict[str, Host] = {}
         self.promised: dict[str, Ticket] = {}
         """Booting instances by id, and the prediction that each was booted for."""
         self.because = ""
         """Why there is no room for another instance, while that is so."""
+        self.wants_room = False
+        """And whether an instance that ends would make it."""
         self.failures = 0
         """Failed setups in a row."""
         self.blocked_until = 0.0
@@ -39,7 +48,21 @@ class Pool:
         """Seconds that the oldest has waited. `now` is wall time, as predictions have it."""
         return max((now - ticket.live.prediction.created_at for ticket in self.line.heads()), default=0.0)
 
+    @property
+    def minimum(self) -> int:
+        return max(self.lane.minimum, int(self.proving))
+
+    @property
+    def short(self) -> bool:
+        """Whether it has fewer instances than it is to keep."""
+        return sum(1 for host in self.hosts.values() if host.serving or host.booting) < self.minimum
+
+    def keeps(self, host: Host) -> bool:
+        """Whether this instance is one of those that are kept running."""
+        return bool(self.minimum) and sum(1 for h in self.hosts.values() if h.serving) <= self.minimum
+
     def load(self, *, now: float, monotonic: float, maximum: int) -> Load:
+        """`maximum` is the server's, for lanes without one of their own."""
         hosts = self.hosts.values()
         return Load(
             waiting=len(self.line),
@@ -47,7 +70,9 @@ class Pool:
             ready=sum(1 for host in hosts if host.serving),
             booting=sum(1 for host in hosts if host.booting),
             slots=self.slots,
-            maximum=maximum,
+            minimum=self.minimum,
+            maximum=maximum if self.lane.maximum is None else max(self.lane.maximum, self.minimum),
+            patience=0.0 if self.lane.train else PATIENCE,
             oldest=self.oldest(now),
             blocked=max(self.blocked_until - monotonic, 0.0),
             failures=self.failures,
@@ -60,4 +85,4 @@ class Pool:
     @property
     def idle(self) -> bool:
         """Nothing is left that is worth keeping."""
-        return not self.line and not self.hosts and not self.failures
+        return not (self.line or self.hosts or self.minimum or (self.failures and not self.retired))

@@ -11,8 +11,9 @@ from collections.abc import Awaitable, Callable
 from hearth.blobs.base import Blobs
 from hearth.clock import Clock
 from hearth.domain.events import Event
+from hearth.domain.lane import Lane, of_trainings, of_version
 from hearth.domain.model import Version
-from hearth.domain.prediction import Step
+from hearth.domain.prediction import Prediction, PredictionKind, Step
 from hearth.engine.dispatcher import Dispatcher
 from hearth.engine.options import EngineOptions
 from hearth.engine.recorder import Recorder
@@ -111,9 +112,22 @@ class Reaper:
                 live, Step.FAIL, error="The version of this prediction does not exist any more."
             )
             return
+        lane = await self._lane(prediction)
         if verdict.step is Step.RETURN:
             self._recorder.step(live, Step.RETURN, verdict.because, {"because": verdict.because})
-        self._dispatcher.accept(live, version, claim.secrets)
+        self._dispatcher.accept(live, version, claim.secrets, lane)
+
+    async def _lane(self, prediction: Prediction) -> Lane:
+        """Whose instances run it. What a deleted deployment left can only be canceled."""
+        if prediction.kind is PredictionKind.TRAINING:
+            return of_trainings(prediction.version)
+        if prediction.deployment is None:
+            return of_version(prediction.version)
+        owner, _, name = prediction.deployment.partition("/")
+        deployment = await self._store.deployments.get(owner, name)
+        if deployment is None:
+            return Lane(key=f"{prediction.deployment}/gone", deployment=prediction.deployment, maximum=0)
+        return deployment.lane_for(prediction.version)
 
     async def _version(self, id: str) -> Version | None:
         version = self._versions.get(id)

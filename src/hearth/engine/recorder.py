@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from hearth.bus.base import Bus
 from hearth.clock import Clock
 from hearth.domain.events import Event, Kind
+from hearth.domain.model import Version
 from hearth.domain.prediction import Phase, Prediction, Step, transition
 from hearth.domain.webhook import Delivery
 from hearth.engine.alarms import Alarms
@@ -204,8 +205,10 @@ class Recorder:
         error: str | None = None,
         output: Any = None,
         metrics: dict[str, Any] | None = None,
+        version: Version | None = None,
     ) -> Prediction | None:
-        """Record the outcome, whatever it takes: a write that fails is tried again until it succeeds.
+        """Record the outcome, whatever it takes: a write that fails is tried again until it succeeds. `version`: what
+        a training made.
         None if the prediction is no longer ours, or is being finished already."""
         if live.finishing:
             return None
@@ -224,6 +227,7 @@ class Recorder:
                 events=[*live.events[live.written :], event],
                 deliveries=live.deliveries,
                 owner=self._owner,
+                version=version,
             )
             stored = await self._persist(change)
         except asyncio.CancelledError:

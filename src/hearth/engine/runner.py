@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hearth.domain.events import Kind
+from hearth.domain.model import Version
 from hearth.domain.prediction import Phase, Step
 from hearth.engine.alarms import Alarms
 from hearth.engine.inputs import InputFailed, Inputs
@@ -24,6 +25,7 @@ from hearth.engine.outputs import Outlet, OutputFailed, Outputs
 from hearth.engine.recorder import Recorder
 from hearth.engine.sentences import with_lines
 from hearth.engine.ticket import Cause, Stage, Ticket
+from hearth.engine.trainings import Trainings
 from hearth.errors import InstanceLost, Unavailable
 from hearth.policy.recovery import Verdict, after_loss, after_stop
 from hearth.runtime.base import Began, Emission, Job, Logged, Measured, Outcome, Yielded
@@ -41,6 +43,7 @@ class Runner:
         recorder: Recorder,
         inputs: Inputs,
         outputs: Outputs,
+        trainings: Trainings,
         alarms: Alarms,
         metrics: Metrics,
         options: EngineOptions,
@@ -48,7 +51,7 @@ class Runner:
         over_limit: Callable[[Ticket], None],
     ) -> None:
         """`stop` asks the model to end a run; `over_limit` is told that a run has used up its time."""
-        self._recorder, self._inputs, self._outputs = recorder, inputs, outputs
+        self._recorder, self._inputs, self._outputs, self._trainings = recorder, inputs, outputs, trainings
         self._alarms, self._metrics, self._options = alarms, metrics, options
         self._stop, self._over_limit = stop, over_limit
 
@@ -146,6 +149,9 @@ class Runner:
 
         return hear
 
+    def _limit(self, ticket: Ticket) -> float:
+        return self._options.training_timeout if ticket.plan.lane.train else self._options.run_timeout
+
     def _begin(self, ticket: Ticket) -> None:
         """The model's code runs, at the latest when something came of it."""
         live = ticket.live
@@ -154,7 +160,7 @@ class Runner:
         data = {"instance": ticket.instance, "attempt": live.prediction.attempt + 1}
         self._recorder.step(live, Step.START, "the model runs", data)
         if ticket.stage is Stage.RUNNING:
-            ticket.limit = self._alarms.after(self._options.run_timeout, lambda: self._over_limit(ticket))
+            ticket.limit = self._alarms.after(self._limit(ticket), lambda: self._over_limit(ticket))
             if ticket.cause is not None:
                 self._stop(ticket)  # asked for before the instance knew of the job
 
@@ -170,7 +176,10 @@ class Runner:
         give(ticket, None)
         metrics = masker.value(outcome.metrics)
         if outcome.status == "succeeded":
-            await self._finish(ticket, Step.SUCCEED, output=output, metrics=metrics)
+            version = None
+            if ticket.plan.lane.train:
+                output, version = await self._trainings.made(live.prediction, ticket.plan.version, output)
+            await self._finish(ticket, Step.SUCCEED, output=output, metrics=metrics, version=version)
         elif ticket.cause is not None:
             return await self._broken_off(ticket, metrics)
         elif outcome.status == "canceled":
@@ -197,8 +206,12 @@ class Runner:
             case Cause.SHUTDOWN:
                 return await self._judged(ticket, after_stop(started=ticket.started, delivered=ticket.delivered))
             case Cause.TIME_LIMIT:
-                limit = f"The prediction ran longer than {self._options.run_timeout:g} s, the limit of this server"
+                what = "training" if ticket.plan.lane.train else "prediction"
+                limit = f"The {what} ran longer than {self._limit(ticket):g} s, the limit of this server"
                 await self._fail(ticket, f"{limit}{grace}.", metrics)
+            case Cause.DISABLED:
+                because = f"{Cause.DISABLED.value}{grace}"
+                await self._finish(ticket, Step.CANCEL, because=because, output=_shown(ticket), metrics=metrics)
             case Cause.DEADLINE if not ticket.started:
                 await self._finish(ticket, Step.ABORT, because="its deadline passed before it started")
             case Cause.DEADLINE:
@@ -255,10 +268,11 @@ class Runner:
         error: str | None = None,
         output: Any = None,
         metrics: dict[str, Any] | None = None,
+        version: Version | None = None,
     ) -> None:
         ticket.stage = Stage.STORING
         final = await self._recorder.finish(
-            ticket.live, step, because=because, error=error, output=output, metrics=metrics
+            ticket.live, step, because=because, error=error, output=output, metrics=metrics, version=version
         )
         if final is None:
             return

@@ -11,6 +11,7 @@ from hearth import ids
 from hearth.bus.base import Bus
 from hearth.clock import Clock
 from hearth.domain.instance import InstanceState
+from hearth.domain.lane import Lane
 from hearth.domain.model import Version
 from hearth.engine.alarms import Alarm, Alarms
 from hearth.engine.host import Host
@@ -18,6 +19,7 @@ from hearth.engine.metrics import Metrics
 from hearth.engine.options import EngineOptions
 from hearth.engine.sources import Sources
 from hearth.engine.tasks import Tasks
+from hearth.engine.weights import Weights
 from hearth.errors import SetupFailed
 from hearth.policy.autoscale import ends
 from hearth.runtime.base import Instance, InstanceSpec, Runtime
@@ -35,7 +37,11 @@ class Owner(Protocol):
         ...
 
     def waiting_for(self, host: Host) -> int:
-        """How many predictions wait for its version: then it is not ended for being idle."""
+        """How many predictions wait in its lane: then it is not ended for being idle."""
+        ...
+
+    def patience(self, host: Host) -> float:
+        """Seconds that it may be idle; infinity for one that is kept."""
         ...
 
 
@@ -45,13 +51,14 @@ class Supervisor:
         *,
         runtime: Runtime,
         sources: Sources,
+        weights: Weights,
         bus: Bus,
         clock: Clock,
         alarms: Alarms,
         metrics: Metrics,
         options: EngineOptions,
     ) -> None:
-        self._runtime, self._sources, self._bus = runtime, sources, bus
+        self._runtime, self._sources, self._weights, self._bus = runtime, sources, weights, bus
         self._clock, self._alarms, self._metrics, self._options = clock, alarms, metrics, options
         self._tasks = Tasks()
         self._showing = False
@@ -60,9 +67,9 @@ class Supervisor:
         """Set once, before the first boot."""
         self.hosts: dict[str, Host] = {}
 
-    def boot(self, version: Version, because: str) -> Host:
+    def boot(self, version: Version, lane: Lane, because: str) -> Host:
         """Start an instance. `ready`, or `failed` and `gone`, follows."""
-        host = Host(ids.sortable(), version, because, self._clock.now(), self._clock.monotonic())
+        host = Host(ids.sortable(), version, lane, because, self._clock.now(), self._clock.monotonic())
         self.hosts[host.id] = host
         log.info(
             "instance %s of %s boots: %s",
@@ -79,13 +86,15 @@ class Supervisor:
         version = host.version
         try:
             folder = await self._sources.materialise(version.recipe.source)
+            recipe = await self._weights.placed(version.recipe)
             spec = InstanceSpec(
                 id=host.id,
                 version_id=version.id,
                 model=version.model,
                 folder=folder,
-                recipe=version.recipe,
+                recipe=recipe,
                 schema=version.openapi_schema,
+                train=host.lane.train,
                 setup_timeout=self._options.setup_timeout,
                 variables=self._options.model_environment,
             )
@@ -179,19 +188,26 @@ class Supervisor:
     def _idle(self, host: Host) -> None:
         host.idle_at, host.idle_since = self._clock.now(), self._clock.monotonic()
         if host.idle_alarm is None:
-            host.idle_alarm = self._alarms.after(self._options.idle_timeout, lambda: self._idle_over(host))
+            wait = min(self.owner.patience(host), self._options.idle_timeout)
+            host.idle_alarm = self._alarms.after(wait, lambda: self._idle_over(host))
+
+    def look_again(self, host: Host) -> None:
+        """The patience with it may have changed."""
+        if host.idle_alarm is not None:
+            host.idle_alarm.cancel()
+            self._idle_over(host)
 
     def _idle_over(self, host: Host) -> None:
         """One alarm for an instance, not one for each prediction: if it worked meanwhile, it is set anew."""
         host.idle_alarm = None
         if host.idle_since is None or not host.free:
             return
-        timeout = self._options.idle_timeout
+        timeout = self.owner.patience(host)
         idle = self._clock.monotonic() - host.idle_since
         if ends(idle, timeout, self.owner.waiting_for(host)):
             self.end(host, f"idle for {timeout:g} s", self._options.stop_grace)
         else:
-            wait = timeout - idle if idle < timeout else timeout
+            wait = min(timeout - idle if idle < timeout else timeout, self._options.idle_timeout)
             host.idle_alarm = self._alarms.after(wait, lambda: self._idle_over(host))
 
     # Ends

@@ -6,6 +6,7 @@ import asyncio
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from hearth.domain.lane import Lane
 from hearth.domain.model import Version
 from hearth.domain.prediction import Phase
 from hearth.domain.schema import InputSchema
@@ -23,6 +24,7 @@ class Cause(StrEnum):
     DEADLINE = "deadline"
     TIME_LIMIT = "time limit"
     SHUTDOWN = "shutdown"
+    DISABLED = "its deployment is disabled"
 
 
 class Stage(StrEnum):
@@ -40,13 +42,13 @@ class Stage(StrEnum):
 
 
 class Plan:
-    """What every run of a version needs to know, worked out once."""
+    """What every run of a version in one lane needs to know, worked out once."""
 
-    __slots__ = ("schema", "version")
+    __slots__ = ("lane", "schema", "version")
 
-    def __init__(self, version: Version) -> None:
-        self.version = version
-        self.schema = InputSchema.parse(version.openapi_schema)
+    def __init__(self, version: Version, lane: Lane) -> None:
+        self.version, self.lane = version, lane
+        self.schema = InputSchema.parse(version.openapi_schema, train=lane.train)
 
 
 class Ticket:

@@ -21,7 +21,10 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     booting: int
     slots: int = 1
     """Predictions that one instance runs at the same time, as far as known."""
+    minimum: int = 0
+    """Instances that are kept whether somebody waits or not."""
     maximum: int = 1
+    patience: float = PATIENCE
     oldest: float = 0.0
     """Seconds that the oldest has waited."""
     blocked: float = 0.0
@@ -41,7 +44,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 def decide(load: Load) -> Decision:
     """The decision for one version. It never wants fewer than there are: instances end by being idle.
 
-    1. Nobody waits: what there is.
+    1. Nobody waits: what there is, or the minimum.
     2. The last boots failed and the pause is not over: what there is; again then.
     3. There is none: one, at once.
     4. The limit is reached: what there is.
@@ -50,7 +53,8 @@ def decide(load: Load) -> Decision:
     7. As many as all who run and wait can fill, up to the limit.
     """
     present = load.ready + load.booting
-    if not load.waiting:
+    short = load.minimum - present
+    if not load.waiting and short <= 0:
         return Decision(wanted=present, because="nobody waits")
     if load.blocked > 0:
         times = "once" if load.failures == 1 else f"{load.failures} times in a row"
@@ -59,6 +63,9 @@ def decide(load: Load) -> Decision:
             because=f"its setup failed {times}; the next try is in {ceil(load.blocked)} s",
             again=load.blocked,
         )
+    if short > 0:
+        kept = "1 instance is" if load.minimum == 1 else f"{load.minimum} instances are"
+        return Decision(wanted=load.minimum, because=f"{kept} kept running", again=PATIENCE if load.waiting else None)
     if present == 0:
         return Decision(wanted=1, because="the first instance boots")
     if present >= load.maximum:
@@ -66,8 +73,8 @@ def decide(load: Load) -> Decision:
     slots = max(load.slots, 1)
     if load.waiting <= load.booting * slots:
         return Decision(wanted=present, because=_booting(load.booting))
-    if load.oldest < PATIENCE:
-        return Decision(wanted=present, because=_serving(load), again=PATIENCE - load.oldest)
+    if load.oldest < load.patience:
+        return Decision(wanted=present, because=_serving(load), again=load.patience - load.oldest)
     wanted = max(present, min(load.maximum, ceil((load.running + load.waiting) / slots)))
     return Decision(wanted=wanted, because=f"{load.waiting} waiting, the oldest for {load.oldest:.0f} s")
 

@@ -15,7 +15,7 @@ class Resident(msgspec.Struct, frozen=True, kw_only=True):
     """An instance that takes up room."""
 
     id: str
-    version: str
+    lane: str
     model: str
     busy: int = 0
     serving: bool = True
@@ -23,6 +23,9 @@ class Resident(msgspec.Struct, frozen=True, kw_only=True):
     ending: bool = False
     idle: float = 0.0
     """Seconds without work; 0 while busy."""
+    kept: bool = False
+    """Its deployment wants it running: nobody else gets its room."""
+    train: bool = False
 
 
 class Boot(msgspec.Struct, frozen=True):
@@ -40,24 +43,34 @@ class Hold(msgspec.Struct, frozen=True):
     """No room now; ask again when an instance becomes idle or ends."""
 
     because: str
+    room: bool = True
+    """Whether it is room that is missing."""
 
 
 Placement = Boot | Evict | Hold
 
 
-def place(version: str, model: str, residents: Sequence[Resident], maximum: int) -> Placement:
-    """Where the next instance of `version` goes.
+def place(
+    lane: str, model: str, residents: Sequence[Resident], maximum: int, *, trainings: int | None = None
+) -> Placement:
+    """Where the next instance of `lane` goes. `trainings`: for a training, how many there may be at a time.
 
-    1. Fewer residents than the limit: boot.
-    2. One is ending already: hold, its room comes free.
-    3. An idle instance of another version: evict the one that has been idle longest.
-    4. All are busy, booting or our own: hold.
+    1. A training, and as many run as may: hold. One place is always left to predictions, if there are two.
+    2. Fewer residents than the limit: boot.
+    3. One is ending already: hold, its room comes free.
+    4. An idle instance of another lane that nobody keeps: evict the one that has been idle longest.
+    5. All are busy, booting, kept or our own: hold.
     """
+    if trainings is not None:
+        most = min(trainings, max(maximum - 1, 1))
+        if sum(1 for r in residents if r.train) >= most:
+            running = "another training is running" if most == 1 else f"{most} other trainings are running"
+            return Hold(f"{running}, as many as may at a time", room=False)
     if len(residents) < maximum:
         return Boot()
     if any(r.ending for r in residents):
         return Hold("an instance is being stopped to make room")
-    idle = [r for r in residents if r.serving and not r.busy and r.version != version]
+    idle = [r for r in residents if r.serving and not r.busy and r.lane != lane and not r.kept]
     if idle:
         victim = max(idle, key=lambda r: r.idle)
         return Evict(victim.id, f"idle for {victim.idle:.0f} s, and {model} needs the room")

@@ -12,6 +12,7 @@ from hearth import ids
 from hearth.bus.base import Bus, CancelRequested, DeliveryDue, NewPrediction, Withdrawn
 from hearth.clock import Clock
 from hearth.domain.account import Account
+from hearth.domain.deployment import Deployment
 from hearth.domain.events import Event, Kind
 from hearth.domain.limits import Once
 from hearth.domain.prediction import Prediction, PredictionKind
@@ -60,17 +61,22 @@ class Predictions:
         once: Once | None = None,
         origin: str,
         source: str = "api",
+        deployment: Deployment | None = None,
     ) -> Prediction:
         """Durable when it returns: as created, or as it ended within `hold` seconds.
 
-        A caller who is gone has not cancelled anything. `retention`: seconds from its end until its data is removed, if not as the account or the server
+        A caller who is gone has not cancelled anything. With `deployment` its serving release runs, on its own
+        instances. `retention`: seconds from its end until its data is removed, if not as the account or the server
         has it. With `once`, asking again gives the same prediction as it is then. Raises InvalidVersion, NotFound,
         InvalidInput, InvalidRequest, and KeyReused if the key stands for another request.
         """
         if once is not None and (earlier := await self._earlier(caller, once)) is not None:
             return await self._as_it_is(caller, earlier, hold)
+        lane = None
+        if deployment is not None:
+            version, lane = deployment.route.version, deployment.lane(deployment.route)
         found = await self._versions.resolve(caller, version=version, model=model, input=input)
-        events = _check_options(webhook, webhook_events, cancel_after)
+        events = check_options(webhook, webhook_events, cancel_after)
         checked, secrets = found.schema.check(input), None
         id, now = ids.sortable(), self._clock.now()
         if found.schema.file_fields or found.schema.secret_fields:
@@ -80,6 +86,7 @@ class Predictions:
             account_id=caller.id,
             model=found.version.model,
             version=found.version.id,
+            deployment=None if deployment is None else deployment.full_name,
             input=checked,
             created_at=now,
             origin=origin,
@@ -90,14 +97,14 @@ class Predictions:
             retention=caller.retention if retention is None else retention,
             events=1,
         )
-        work = NewPrediction(prediction=prediction, version=found.version, secrets=secrets)
+        work = NewPrediction(prediction=prediction, version=found.version, secrets=secrets, lane=lane)
         if not hold:
-            if not await self._accept(work, once=once):
+            if not await self.accept(work, once=once):
                 return await self._first(caller, once, id, hold)
             return prediction
         end = _End(self._bus, id)  # before the engine hears of it, so that nothing is missed
         try:
-            if not await self._accept(work, linger=LINGER, once=once):
+            if not await self.accept(work, linger=LINGER, once=once):
                 return await self._first(caller, once, id, hold)
             if not await end.within(hold):
                 return await self._after_hold(prediction)
@@ -204,7 +211,7 @@ class Predictions:
         finally:
             end.forget()
 
-    async def _accept(self, work: NewPrediction, linger: float = 0.0, once: Once | None = None) -> bool:
+    async def accept(self, work: NewPrediction, linger: float = 0.0, once: Once | None = None) -> bool:
         """Store it and hand it to the engine; at the same time where the store keeps the order of writes.
 
         False if the key of `once` is taken: only what is certain to be the first may start.
@@ -289,7 +296,7 @@ class _End:
             self._done.set_result(False)
 
 
-def _check_options(webhook: str | None, events: Sequence[str] | None, cancel_after: float | None) -> tuple[str, ...]:
+def check_options(webhook: str | None, events: Sequence[str] | None, cancel_after: float | None) -> tuple[str, ...]:
     """The webhook events to send. Raises InvalidRequest with every wrong option."""
     if webhook is None and not events and cancel_after is None:
         return DEFAULT_EVENTS

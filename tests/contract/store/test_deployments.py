@@ -98,15 +98,16 @@ async def test_a_live_release_serves_and_a_failed_one_does_not(store: Store):
     assert not await store.deployments.judge("gone", 1, ReleaseState.LIVE, "ready")
 
 
-async def test_wanted_are_those_that_roll_out_or_keep_instances(store: Store):
+async def test_wanted_are_those_that_roll_out_keep_instances_or_serve_nothing(store: Store):
     rolling = deployment(name="rolling", current=release(state=ReleaseState.ROLLING), serving=None)
     kept = deployment(name="kept", current=release(min_instances=1), serving=release(min_instances=1))
     failed = release(2, state=ReleaseState.FAILED, min_instances=2)
     await store.deployments.create(rolling)
     await store.deployments.create(kept)
     await store.deployments.create(deployment(name="idle", serving=release()))
-    await store.deployments.create(deployment(name="failed", current=failed))
-    assert {d.name for d in await store.deployments.wanted()} == {"rolling", "kept"}
+    await store.deployments.create(deployment(name="failed", current=failed, serving=release()))
+    await store.deployments.create(deployment(name="none", current=release(state=ReleaseState.FAILED)))
+    assert {d.name for d in await store.deployments.wanted()} == {"rolling", "kept", "none"}
 
 
 async def test_a_deleted_deployment_is_gone_with_its_releases(store: Store):

@@ -95,3 +95,19 @@ def test_idle_instances_end_unless_somebody_waits() -> None:
     assert ends(300, 300, 0)
     assert not ends(299.9, 300, 0)
     assert not ends(1000, 300, 1)
+
+
+def test_the_minimum_is_kept_though_nobody_waits() -> None:
+    decision = decide(Load(waiting=0, running=0, ready=1, booting=1, minimum=3, maximum=5))
+    assert (decision.wanted, decision.because) == (3, "3 instances are kept running")
+    assert decide(Load(waiting=0, running=0, ready=1, booting=2, minimum=3, maximum=5)).wanted == 3
+
+
+def test_the_minimum_waits_after_a_failed_boot() -> None:
+    decision = decide(Load(waiting=0, running=0, ready=0, booting=0, minimum=1, blocked=2.0, failures=2))
+    assert (decision.wanted, decision.again) == (0, 2.0)
+
+
+def test_trainings_do_not_wait_for_each_others_instance() -> None:
+    decision = decide(Load(waiting=1, running=1, ready=1, booting=0, maximum=2, patience=0.0))
+    assert decision.wanted == 2
