@@ -122,7 +122,8 @@ class _Reader:
         parts = [
             self._frame(name, event.seq + n, data)
             for n, (name, data) in enumerate(frames)
-            if event.seq + n > self._seen
+            # A reader may have seen numbers that a killed server did not keep: an error is told all the same.
+            if event.seq + n > self._seen or name == "error"
         ]
         parts.append(self._frame("done", event.seq + len(frames), msgspec.json.encode(done).decode()))
         return b"".join(parts)

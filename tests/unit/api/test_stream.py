@@ -144,6 +144,17 @@ async def test_last_event_id_resumes_and_the_end_is_always_told(client: Any, wor
         assert parse(text) == (whole[at + 1 :] or whole[-1:])
 
 
+async def test_an_error_is_told_to_who_saw_more_than_was_kept(client: Any, world: Any) -> None:
+    """A server that is killed loses the chunks of its last milliseconds: their numbers are given again."""
+    world.output_schema = TEXT
+    world.prediction_record = msgspec.structs.replace(world.prediction_record, phase=Phase.FAILED, events=3)
+    world.batches = [events((Kind.QUEUED, {}), (Kind.OUTPUT, "a"), (Kind.FAILED, {"error": "killed"}))]
+    for number in (2, 3, 7):
+        headers = {"Last-Event-ID": f"1700000000:{number}"}
+        got = parse((await client.get(f"/v1/streams/{TOKEN}", headers=headers)).text)
+        assert [e.event for e in got] == ["error", "done"]
+
+
 @pytest.mark.parametrize(
     ("header", "number"),
     [(None, -1), ("", -1), ("17:4", 4), ("5", -1), ("17:x", -1), ("17:-3", -1), ("1:" + "9" * 99, -1)],
