@@ -35,6 +35,7 @@ from hearth.net.address import AddressPolicy, parse_networks
 from hearth.net.http import HttpFetcher, HttpSender
 from hearth.policy.ratelimit import Rates
 from hearth.runtime.build import CogBuilder
+from hearth.runtime.owner import Owner
 from hearth.runtime.process import ProcessRuntime
 from hearth.seal import Sealer
 from hearth.service.accounts import Accounts
@@ -95,9 +96,11 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
     store, blobs, bus = _store(settings), _blobs(settings), MemoryBus()
     await store.open()
     environ = dict(os.environ)
+    owner = Owner.of(settings.data / "run")
     environments = Environments(
         settings.data / "environments",
         environ=environ,
+        markers=owner.markers,
         secrets=settings.build_secrets,
         install_system_packages=settings.install_system_packages,
     )
@@ -107,6 +110,7 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
         environ=environ,
         cache=settings.data / "cache",
         variables=settings.model_environment,
+        owner=owner,
     )
     policy = AddressPolicy(
         # Behind a proxy callers are elsewhere, whatever this server listens on.

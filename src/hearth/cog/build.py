@@ -71,6 +71,7 @@ class Environments:
 
     `environ` is the platform's own environment: package index, certificate and proxy settings are taken from
     it (UV_*, SSL_CERT_FILE, HTTPS_PROXY ...), nothing else. `secrets` are what run commands may mount.
+    `markers` are variables of every process that a build starts, by which the platform knows its own.
     """
 
     def __init__(
@@ -80,15 +81,18 @@ class Environments:
         *,
         environ: Mapping[str, str],
         secrets: Mapping[str, str] | None = None,
+        markers: Mapping[str, str] | None = None,
         install_system_packages: bool = False,
     ) -> None:
         self._root = root.absolute()
         self._uv = uv or _find_uv(environ.get("PATH", os.defpath))
+        self.markers = dict(markers or {})
         self._env = {
             name: value
             for name, value in environ.items()
             if name in _PASSED or (name.upper().startswith(_PASSED_PREFIXES) and name not in _OWN_UV)
-        } | {"NO_COLOR": "1", "UV_NO_PROGRESS": "1"}
+        }
+        self._env |= {"NO_COLOR": "1", "UV_NO_PROGRESS": "1", **self.markers}
         self._env.setdefault("PATH", os.defpath)
         if "UV_CONFIG_FILE" not in self._env:
             self._env["UV_NO_CONFIG"] = "1"  # a uv.toml in the model's folder is not ours to follow

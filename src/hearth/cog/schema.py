@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,13 +55,15 @@ async def describe(
     env: Environment,
     *,
     log: Callable[[str], None],
+    markers: Mapping[str, str] | None = None,
     timeout: float = _TIMEOUT,
 ) -> ModelDescription:
-    """Reads the model in `source`. Raises BuildFailed with the end of the traceback."""
-    facts = await _facts(_INTROSPECT, source, config, env, log, timeout)
+    """Reads the model in `source`; `markers` are variables of the process that does it. Raises BuildFailed with
+    the end of the traceback."""
+    facts = await _facts(_INTROSPECT, source, config, env, log, markers or {}, timeout)
     if facts.error is not None and _about_machine(facts.error):
         log(f"The model can't be imported here ({_first_line(facts.error)}); reading its source instead.")
-        facts = await _facts(_STATIC, source, config, env, log, timeout)
+        facts = await _facts(_STATIC, source, config, env, log, markers or {}, timeout)
     if facts.error is not None:
         raise BuildFailed(f"The model's code can't be loaded:\n{_tail(facts.error.traceback)}", hint=_hint(facts.error))
     document = document_of(facts)
@@ -87,6 +89,7 @@ async def _facts(
     config: CogConfig,
     env: Environment,
     log: Callable[[str], None],
+    markers: Mapping[str, str],
     timeout: float,
 ) -> Facts:
     request = msgspec.json.encode({"predict": config.predict, "train": config.train}).decode()
@@ -99,6 +102,7 @@ async def _facts(
             "TMPDIR": tmp,
             "PYTHONUNBUFFERED": "1",
             "CUDA_VISIBLE_DEVICES": "",
+            **markers,
         }
         try:
             code, text = await execute(

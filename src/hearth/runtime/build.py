@@ -41,7 +41,7 @@ class CogBuilder:
             await home.furnish(request.folder, self._remove_older)
             environment = await self._environments.prepare(cog, workdir=home.source, log=log)
             log("Importing the model to make its schema")
-            model = await describe(home.source, cog, environment, log=log)
+            model = await describe(home.source, cog, environment, log=log, markers=self._environments.markers)
         finally:
             await asyncio.to_thread(home.remove)
         inputs = model.openapi_schema["components"]["schemas"]["Input"].get("properties", {})

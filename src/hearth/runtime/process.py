@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -18,14 +16,15 @@ from hearth.runtime.boot import PORT_ATTEMPTS, Boot, PortTaken
 from hearth.runtime.group import END_PATIENCE
 from hearth.runtime.home import Home
 from hearth.runtime.instance import ProcessInstance
+from hearth.runtime.owner import RUN, SERVER, Owner
 from hearth.runtime.processes import Process
 
 
 class ProcessRuntime:
     """A `Runtime`. Instances live below `root`, caches of downloaded weights below `cache`, which all share.
 
-    `server` names this server's data for good (default: by `root`), so that `sweep` knows what an earlier run
-    of it left. `environ` is the platform's own environment; of it a model sees certificates, proxies, locale
+    `owner` (default: by `root`) lets `sweep` know what an earlier run of this server left: give the builds the
+    same one. `environ` is the platform's own environment; of it a model sees certificates, proxies, locale
     and devices. `variables` are the operator's, for every model.
     """
 
@@ -37,22 +36,16 @@ class ProcessRuntime:
         environ: Mapping[str, str],
         cache: Path | None = None,
         variables: Mapping[str, str] | None = None,
-        server: str | None = None,
+        owner: Owner | None = None,
     ) -> None:
         self._root = root.absolute()
         self._environments = environments
         self._inherited = cog_instance.passed(environ)
         self._cache = (cache or root / "home").absolute()
         self._variables = variables or {}
-        server = server or hashlib.sha256(str(self._root).encode()).hexdigest()[:32]
-        self._server = f"HEARTH_SERVER={server}"
-        self._ours = f"{hashlib.sha256(server.encode()).hexdigest()[:12]}-"
-        """What the folders begin with that coglet makes for our predictions, in this run or another."""
-        run = secrets.token_hex(16)
-        self._run = f"HEARTH_RUN={run}"
+        self._owner = owner or Owner.of(self._root)
         self._instances = self._root / "instances"
-        self._own = self._instances / run
-        self._prefix = f"{self._ours}{run[:8]}-"
+        self._own = self._instances / self._owner.run
 
     async def start(
         self, spec: InstanceSpec, log: Callable[[str], None], setup: Callable[[], None] = lambda: None
@@ -104,16 +97,15 @@ class ProcessRuntime:
         log: Callable[[str], None],
         setup: Callable[[], None],
     ) -> Boot:
-        markers = dict(marker.split("=", 1) for marker in (self._server, self._run))
         return Boot(
             spec,
             environment,
             home,
             variables={**self._variables, **spec.variables},
             inherited=self._inherited,
-            markers={**markers, "HEARTH_INSTANCE": spec.id},
+            markers={**self._owner.markers, "HEARTH_INSTANCE": spec.id},
             cache=self._cache,
-            prefix=self._prefix,
+            prefix=self._owner.run_prefix,
             log=log,
             setup=setup,
         )
@@ -124,16 +116,17 @@ class ProcessRuntime:
             for run in self._instances.iterdir():
                 if run != self._own:
                     Home(run).remove()
-        litter.remove_all(self._ours, but=self._prefix)
+        litter.remove_all(self._owner.server_prefix, but=self._owner.run_prefix)
         return killed
 
     def _left_behind(self) -> list[Process]:
         """Processes with our server's marker, and their descendants, but none of this run."""
         table = processes.table()
+        ours = f"{RUN}={self._owner.run}"
         others = {
             pid
-            for pid, text in processes.marked(self._server).items()
-            if self._run not in text.replace("\0", " ").split()
+            for pid, text in processes.marked(f"{SERVER}={self._owner.server}").items()
+            if ours not in text.replace("\0", " ").split()
         }
         family = set[int]().union(*(processes.descendants(table, pid) for pid in others))
         return [process for pid, process in table.items() if pid in others | family]

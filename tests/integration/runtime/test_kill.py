@@ -22,6 +22,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 CACHE = Path(os.environ.get("HEARTH_TEST_CACHE") or Path.home() / ".cache" / "hearth-tests") / "environments"
 SERVER = Path(__file__).with_name("server.py")
+PUSHER = Path(__file__).with_name("pusher.py")
 
 HOLDS_THE_GIL = """
     from typing import Iterator
@@ -65,6 +66,47 @@ def wait_for_the_end_of(pids: list[int], seconds: float) -> list[int]:
             left.append(pid)
         os.close(fd)
     return left
+
+
+BUILDS_FOR_EVER = {
+    "cog.yaml": """
+        build:
+          python_version: "3.11"
+          run: ["echo building on and on; sleep 600"]
+        run: "predict.py:Predictor"
+    """,
+    "predict.py": "class Predictor: ...",
+}
+IMPORTS_FOR_EVER = {
+    "cog.yaml": 'build:\n  python_version: "3.11"\nrun: "predict.py:Predictor"\n',
+    "predict.py": """
+        import time
+        print("building on and on")
+        time.sleep(600)
+    """,
+}
+
+
+def push_and_kill(root: Path, source: Path) -> None:
+    arguments = [sys.executable, PUSHER, root, root / "environments", source]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert "building on and on\n" in iter(process.stdout.readline, "")
+        process.kill()
+
+
+@pytest.mark.parametrize("files", [BUILDS_FOR_EVER, IMPORTS_FOR_EVER], ids=["run step", "import"])
+async def test_a_build_that_a_killed_server_left_is_ended_by_sweep(files: dict[str, str], tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    for name, text in files.items():
+        (source / name).write_text(textwrap.dedent(text))
+    push_and_kill(tmp_path, source)
+    environments = Environments(tmp_path / "environments", environ=os.environ)
+    assert await ProcessRuntime(tmp_path / "other", environments, environ=os.environ).sweep() == 0
+    runtime = ProcessRuntime(tmp_path / "runtime", environments, environ=os.environ)
+    assert await runtime.sweep() >= 1
+    assert await runtime.sweep() == 0
 
 
 @pytest.fixture
