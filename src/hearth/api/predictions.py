@@ -162,7 +162,7 @@ async def get(request: Request) -> PredictionBody | TrainingBody:
 
 async def _body(request: Request, found: Prediction) -> PredictionBody | TrainingBody:
     if found.kind is PredictionKind.TRAINING:
-        return request.services.wire.training(found, request.origin)
+        return request.services.wire.training(found, request.origin, room="predictions", nothing=None)
     return await request.services.wire.read(found, request.origin)
 
 
@@ -279,7 +279,7 @@ ROUTES = (
         operation_id="predictions.get",
         summary="Get a prediction",
         handler=get,
-        reply=PredictionBody | TrainingBody,
+        reply=PredictionBody,
         errors=NOT_FOUND,
     ),
     Route(
@@ -288,7 +288,7 @@ ROUTES = (
         operation_id="predictions.cancel",
         summary="Cancel a prediction",
         handler=cancel,
-        reply=PredictionBody | TrainingBody,
+        reply=PredictionBody,
         errors=NOT_FOUND,
     ),
     Route(

@@ -36,7 +36,7 @@ async def create(request: Request, body: CreateTraining) -> TrainingBody:
     )
     location = f"{request.origin}/v1/trainings/{training.id}"
     request.reply_headers.append((b"location", location.encode("latin-1")))
-    return request.services.wire.training(training, request.origin, created=True)
+    return request.services.wire.training(training, request.origin, room="predictions")
 
 
 async def get(request: Request) -> TrainingBody:

@@ -92,7 +92,7 @@ class TrainingBody(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     destination: str
     input: dict[str, Any]
-    output: TrainingOutput | UnsetType = UNSET
+    output: TrainingOutput | UnsetType | None = UNSET
     logs: str
     error: str | None
     status: Status
@@ -335,11 +335,12 @@ class Wire:
         self._token = tokens.token
         self._status: dict[Phase, Status] = {**_STATUS, Phase.ABORTED: "aborted"} if show_aborted else _STATUS
 
-    def training(self, record: Prediction, origin: str, *, created: bool = False) -> TrainingBody:
-        """What a create of a training answers (`created`), and everybody else who asks for one."""
-        room = "predictions" if created else "trainings"
+    def training(
+        self, record: Prediction, origin: str, *, room: str = "trainings", nothing: UnsetType | None = UNSET
+    ) -> TrainingBody:
+        """Its URLs are in `room`: a create's point at predictions. `nothing` stands for an output that is not there."""
         get = f"{origin}/v1/{room}/{record.id}"
-        output: TrainingOutput | UnsetType = UNSET
+        output: TrainingOutput | UnsetType | None = nothing
         if record.phase is Phase.SUCCEEDED and isinstance(record.output, dict):
             output = TrainingOutput(record.output["version"], record.output.get("weights"))
         return TrainingBody(

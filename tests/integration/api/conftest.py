@@ -30,6 +30,7 @@ from hearth.domain.model import Model, Recipe, Version
 from hearth.domain.prediction import Prediction, Step, transition
 from hearth.seal import Sealer
 from hearth.service.accounts import Accounts
+from hearth.service.deployments import Deployments
 from hearth.service.files import Files
 from hearth.service.idempotency import Idempotency
 from hearth.service.inputs import Inputs
@@ -38,6 +39,7 @@ from hearth.service.models import Models
 from hearth.service.predictions import Predictions
 from hearth.service.pushes import Pushes
 from hearth.service.streams import Streams
+from hearth.service.trainings import Trainings
 from hearth.service.versions import Resolver
 from hearth.store.base import Change
 from hearth.store.sqlite.store import SQLiteStore
@@ -158,6 +160,17 @@ class Live:
             predictions=self.predictions,
             streams=self.streams,
             models=self.models,
+            deployments=Deployments(
+                store=store, bus=bus, versions=self.resolver, clock=clock, skus=lambda: ["cpu"], quiet=0.0
+            ),
+            trainings=Trainings(
+                bus=bus,
+                models=self.models,
+                versions=self.resolver,
+                predictions=self.predictions,
+                inputs=inputs,
+                clock=clock,
+            ),
             pushes=pushes,
             files=self.files,
             accounts=self.accounts,

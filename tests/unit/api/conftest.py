@@ -326,6 +326,8 @@ def services(world: World, wire: Wire) -> Services:
         predictions=cast(Any, _Predictions(world)),
         streams=cast(Any, _Streams(world)),
         models=cast(Any, _Models(world)),
+        deployments=cast(Any, None),
+        trainings=cast(Any, None),
         pushes=cast(Any, _Pushes(world)),
         files=cast(Any, _Files(world)),
         accounts=cast(Any, world),
