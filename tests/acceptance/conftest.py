@@ -16,6 +16,7 @@ import shutil
 import ssl
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -231,6 +232,27 @@ def plain_api(plain: LiveServer) -> Iterator[Api]:
     api = Api(plain)
     with api.http:
         yield api
+
+
+class Fresh(NamedTuple):
+    server: LiveServer
+    api: Api
+    models: Models
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[Callable[..., Fresh]]:
+    """Starts servers of the test's own, to be killed and started again: `fresh(HEARTH_...=...)`."""
+    with contextlib.ExitStack() as stack:
+
+        def start(**variables: str) -> Fresh:
+            folder = Path(tempfile.mkdtemp(dir=tmp_path))
+            server = stack.enter_context(LiveServer(folder / "data", tls=False, variables=variables))
+            api = Api(server)
+            stack.enter_context(api.http)
+            return Fresh(server, api, Models(server, folder))
+
+        yield start
 
 
 # The official clients
