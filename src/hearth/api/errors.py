@@ -43,7 +43,7 @@ _MEANINGS: dict[type[errors.HearthError], _Meaning] = {
     errors.InvalidRequest: _Meaning(400, "Validation failed"),
     errors.InvalidInput: _Meaning(422, "Input validation failed"),
     errors.InvalidVersion: _Meaning(422, "Invalid version or not permitted"),
-    errors.KeyReused: _Meaning(422, "Idempotency key reused", [_NO_RETRY]),
+    errors.KeyReused: _Meaning(422, "Idempotency key reused"),
     errors.Throttled: _Meaning(429, "Too many requests"),
     errors.TooLarge: _Meaning(413, "Too large"),
     errors.ConfigInvalid: _Meaning(422, "Invalid configuration"),
@@ -60,6 +60,11 @@ _UNEXPECTED = _Meaning(500, "Internal server error")
 
 def status_of(error: errors.HearthError) -> int:
     return _meaning(error).status
+
+
+def status_for(kind: type[errors.HearthError]) -> int:
+    """What every error of this kind is answered with."""
+    return next((_MEANINGS[k].status for k in kind.__mro__ if k in _MEANINGS), _UNEXPECTED.status)
 
 
 def problem(error: errors.HearthError, *, creates: bool = False) -> Reply:

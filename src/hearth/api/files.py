@@ -129,6 +129,7 @@ ROUTES = (
         reply=FileBody,
         auth=Auth.LINK,
         errors=(errors.Unauthenticated, *NOT_FOUND),
+        streams=True,
     ),
     Route(
         method="DELETE",

@@ -39,7 +39,11 @@ class Create(msgspec.Struct, frozen=True, kw_only=True):
     """As the header Retain-For, which goes first."""
 
 
-async def create(request: Request, body: Create) -> PredictionBody:
+class CreateByVersion(Create, frozen=True, kw_only=True):
+    version: str
+
+
+async def create(request: Request, body: CreateByVersion) -> PredictionBody:
     if not body.version:
         raise InvalidInput((InvalidField("required", "version", "version is required"),))
     return await _create(request, body, None)
@@ -222,7 +226,7 @@ ROUTES = (
         operation_id="predictions.create",
         summary="Create a prediction",
         handler=create,
-        body=Create,
+        body=CreateByVersion,
         reply=PredictionBody,
         status=201,
         errors=_CREATE_ERRORS,
@@ -299,6 +303,7 @@ ROUTES = (
         handler=timeline,
         reply=Results[EventBody],
         errors=NOT_FOUND,
+        streams=True,
         parameters=(Parameter("follow", "`true`: send events as they happen, as server-sent events."),),
         ours=True,
     ),

@@ -71,5 +71,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     """Asking twice may make two: errors then tell clients not to retry."""
     input_errors: bool = False
     """Wrong bodies are answered 422 with `invalid_fields` instead of 400 with `errors`."""
+    streams: bool = False
+    """May answer with server-sent events instead of its reply."""
     ours: bool = False
     """Not in Replicate's document."""

@@ -2,8 +2,24 @@
 
 from __future__ import annotations
 
-from hearth.api import accounts, deployments, files, models, predictions, pushes, stream, system, trainings
-from hearth.api.route import Route
+import functools
+from typing import Any
+
+import msgspec
+
+from hearth.api import accounts, deployments, files, models, openapi, predictions, pushes, stream, system, trainings
+from hearth.api.http import Reply, Request
+from hearth.api.route import Auth, Parameter, Route
+
+
+@functools.lru_cache(maxsize=16)
+def _document(origin: str, version: str) -> bytes:
+    return msgspec.json.encode(openapi.document(ROUTES, origin, version))
+
+
+async def _openapi(request: Request) -> Reply:
+    return Reply(200, _document(request.origin, "3.2" if request.query.get("version") == "3.2" else "3.1"))
+
 
 ROUTES: tuple[Route, ...] = (
     *predictions.ROUTES,
@@ -15,4 +31,15 @@ ROUTES: tuple[Route, ...] = (
     *stream.ROUTES,
     *pushes.ROUTES,
     *system.ROUTES,
+    Route(
+        method="GET",
+        path="/openapi.json",
+        operation_id="openapi.get",
+        summary="This document",
+        handler=_openapi,
+        reply=dict[str, Any],
+        parameters=(Parameter("version", "Of OpenAPI. 3.2 knows the QUERY method; generators want 3.1."),),
+        auth=Auth.NONE,
+        ours=True,
+    ),
 )
