@@ -129,7 +129,7 @@ class Dispatcher:
         return pool.load(
             now=self._clock.now(),
             monotonic=self._clock.monotonic(),
-            maximum=self._options.trainings if pool.lane.train else self._options.max_instances_per_version,
+            maximum=self._options.max_instances if pool.lane.train else self._options.max_instances_per_version,
         )
 
     def _assign(self, ticket: Ticket, host: Host) -> None:
