@@ -58,8 +58,8 @@ async def describe(
     markers: Mapping[str, str] | None = None,
     timeout: float = _TIMEOUT,
 ) -> ModelDescription:
-    """Reads the model in `source`; `markers` are variables of the process that does it. Raises BuildFailed with
-    the end of the traceback."""
+    """Reads the model in `source`, a working copy: the import may write there. `markers` are variables of the
+    process that does it. Raises BuildFailed with the end of the traceback."""
     facts = await _facts(_INTROSPECT, source, config, env, log, markers or {}, timeout)
     if facts.error is not None and _about_machine(facts.error):
         log(f"The model can't be imported here ({_first_line(facts.error)}); reading its source instead.")

@@ -18,8 +18,8 @@ from pathlib import Path
 COGLET = Path("/tmp/coglet/predictions")
 DELAY = 1.0
 """Seconds without the end of a prediction before what they left is removed."""
-MOST = 4000
-"""Predictions whose folders may wait, three directories each; removing them all takes under a second."""
+MOST = 10_000
+"""Predictions whose folders may wait, three directories each; removing them all takes about two seconds."""
 _BATCH = 200
 
 

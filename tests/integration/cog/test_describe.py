@@ -75,7 +75,7 @@ async def test_importing_and_reading_give_the_same_document_on_every_python(
         pytest.skip(error.message)
     config = CogConfig(predict="predict.py:Predictor", train="predict.py:train")
     both = [
-        await schema._facts(script, folder, config, start.environment, start.logs.append, 60)
+        await schema._facts(script, folder, config, start.environment, start.logs.append, {}, 60)
         for script in (schema._INTROSPECT, schema._STATIC)
     ]
     assert document_of(both[0]) == document_of(both[1])
@@ -85,7 +85,6 @@ async def test_importing_and_reading_give_the_same_document_on_every_python(
     assert properties["old"] == {"type": "string", "format": "uri", "title": "Old", "x-order": 11}
     assert "default" not in properties["bare"]
     assert "a model that prints" in "\n".join(start.logs)
-    assert not list(folder.rglob("__pycache__"))
 
 
 async def test_what_is_recorded_beside_the_schema(start: Any) -> None:
