@@ -85,6 +85,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     engine: Engine
     accounts: Accounts
     app: Api
+    store: Store
 
 
 @contextlib.asynccontextmanager
@@ -207,6 +208,7 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
             engine=engine,
             accounts=accounts,
             app=create_app(services, options=options, fallback=Landing()),
+            store=store,
         )
 
 
