@@ -18,8 +18,7 @@ import msgspec
 import prometheus_client
 import uvicorn
 
-from hearth import keys, logs, tls
-from hearth.api.accounts import HARDWARE
+from hearth import ids, keys, logs, tls
 from hearth.api.app import Api, Options, Services, create_app
 from hearth.api.metrics import Metrics
 from hearth.api.shapes import Shapes
@@ -29,17 +28,21 @@ from hearth.blobs.obstore import ObstoreBlobs
 from hearth.bus.memory import MemoryBus
 from hearth.clock import SystemClock
 from hearth.cog.build import Environments
+from hearth.domain.hardware import offered, priced
 from hearth.engine import Engine, EngineOptions
 from hearth.errors import HearthError
 from hearth.net.address import AddressPolicy, parse_networks
 from hearth.net.http import HttpFetcher, HttpSender
 from hearth.policy.ratelimit import Rates
+from hearth.runtime import devices
 from hearth.runtime.build import CogBuilder
 from hearth.runtime.owner import Owner
 from hearth.runtime.process import ProcessRuntime
 from hearth.seal import Sealer
 from hearth.service.accounts import Accounts
+from hearth.service.collections import Collections
 from hearth.service.deployments import Deployments
+from hearth.service.examples import Examples
 from hearth.service.files import Files
 from hearth.service.idempotency import Idempotency
 from hearth.service.inputs import Inputs
@@ -47,6 +50,7 @@ from hearth.service.limits import Limits
 from hearth.service.models import Models
 from hearth.service.predictions import Predictions
 from hearth.service.pushes import Pushes
+from hearth.service.search import Search
 from hearth.service.streams import Streams
 from hearth.service.trainings import Trainings
 from hearth.service.versions import Resolver
@@ -86,6 +90,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     accounts: Accounts
     app: Api
     store: Store
+    blobs: Blobs
 
 
 @contextlib.asynccontextmanager
@@ -123,7 +128,18 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
     fetcher, sender = HttpFetcher(policy), HttpSender(policy)
 
     resolver = Resolver(store=store, clock=clock)
-    models = Models(store=store, versions=resolver, clock=clock)
+    given = {sku: _stated(setting) for sku, setting in settings.hardware.items()}
+    hardware = priced(offered(await asyncio.to_thread(devices.detect)), given)
+    await store.search.set_pages(await asyncio.to_thread(handbook.load, handbook.folder()))
+    models = Models(
+        store=store,
+        blobs=blobs,
+        bus=bus,
+        versions=resolver,
+        clock=clock,
+        hardware=hardware,
+        max_models=settings.max_models,
+    )
     accounts = Accounts(store=store, sealer=sealer, clock=clock)
     inputs = Inputs(store=store, blobs=blobs, sealer=sealer, clock=clock, inline_limit=settings.inline_limit)
     streams = Streams(store=store, bus=bus, key=secrets.derive("streams"))
@@ -143,6 +159,7 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
         options=EngineOptions(
             folder=settings.data / "work",
             single=settings.database is None,
+            hardware=tuple(known.sku for known in hardware),
             **{
                 name: getattr(settings, name)
                 for name in (
@@ -165,12 +182,15 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
         predictions=predictions,
         streams=streams,
         models=models,
+        examples=Examples(store=store, models=models),
+        collections=Collections(store=store, models=models, clock=clock),
+        search=Search(store=store, models=models),
         deployments=Deployments(
             store=store,
             bus=bus,
             versions=resolver,
             clock=clock,
-            skus=lambda: [hardware.sku for hardware in HARDWARE],
+            skus=lambda: [known.sku for known in hardware],
             quiet=settings.deployment_quiet,
         ),
         trainings=Trainings(
@@ -209,6 +229,7 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
             accounts=accounts,
             app=create_app(services, options=options, fallback=Landing()),
             store=store,
+            blobs=blobs,
         )
 
 
@@ -249,7 +270,7 @@ async def _serve(
     async with assembled(settings) as parts:
         account, made = await parts.accounts.bootstrap(settings.bootstrap_user, settings.bootstrap_token)
         if need_token and made is None and settings.bootstrap_token is None:
-            made = await parts.accounts.new_token(account, "serve")
+            made = await parts.accounts.new_token(account, f"serve {ids.random32()[:6]}")
         config = uvicorn.Config(
             parts.app,
             loop="none",
@@ -313,6 +334,10 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Any:
         yield
+
+
+def _stated(setting: HardwareSetting) -> dict[str, Any]:
+    return {name: value for name, value in msgspec.structs.asdict(setting).items() if value is not None}
 
 
 def _store(settings: Settings) -> Store:

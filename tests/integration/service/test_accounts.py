@@ -20,6 +20,15 @@ async def test_the_first_account_gets_a_token_once(hearth: Any) -> None:
     assert re.fullmatch(r"r8_[A-Za-z0-9]{37}", token)
     assert await hearth.accounts.authenticate(token) == account
     assert await hearth.accounts.bootstrap("admin", None) == (account, None)
+
+
+async def test_a_token_given_on_a_later_start_works_beside_the_first(hearth: Any) -> None:
+    account, first = await hearth.accounts.bootstrap("admin", None)
+    assert await hearth.accounts.bootstrap("admin", "another") == (account, None)
+    assert await hearth.accounts.authenticate("another") == account
+    assert await hearth.accounts.authenticate(first) == account
+    name = next(t.name for t in await hearth.accounts.tokens(account) if t.name.startswith("bootstrap"))
+    await hearth.accounts.disable_token(account, name)
     assert await hearth.accounts.bootstrap("admin", "another") == (account, None)
     with pytest.raises(Unauthenticated):
         await hearth.accounts.authenticate("another")
