@@ -8,7 +8,19 @@ from typing import Annotated
 import typer
 
 from hearth import __version__
-from hearth.cli import doctor, env, instances, models, predictions, push, run, serve, token
+from hearth.cli import (
+    deployments,
+    doctor,
+    env,
+    instances,
+    models,
+    predictions,
+    push,
+    run,
+    serve,
+    token,
+    trainings,
+)
 from hearth.cli.connection import Failure
 from hearth.cli.output import err
 
@@ -29,12 +41,18 @@ for command in (
     predictions.cancel,
     predictions.logs,
     predictions.webhooks,
+    trainings.train,
+    trainings.trainings,
+    deployments.deployments,
     instances.ps,
     env.env,
     doctor.doctor,
 ):
     app.command()(command)
+app.add_typer(deployments.app, name="deployment")
 app.add_typer(token.app, name="token")
+app.add_typer(account.app, name="account")
+app.add_typer(collection.app, name="collection")
 
 
 def _version(wanted: bool) -> None:

@@ -15,12 +15,13 @@ def ps(json: Json = False, data: Data = None) -> None:
         show_json(found)
         return
     table(
-        ("INSTANCE", "MODEL", "VERSION", "STATE", "SLOTS", "MEMORY", "SINCE", "BECAUSE"),
+        ("INSTANCE", "MODEL", "VERSION", "FOR", "STATE", "SLOTS", "MEMORY", "SINCE", "BECAUSE"),
         [
             (
                 i["id"][-8:],
                 i["model"],
                 i["version"][:12],
+                i["deployment"] or ("training" if i["training"] else ""),
                 i["state"],
                 f"{i['busy']}/{i['slots']}",
                 size(i["memory"]),

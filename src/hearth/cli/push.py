@@ -48,7 +48,7 @@ def push(
     total = sum(f["size"] for f in files)
     err.print(f"Pushing {folder} to {model}: {len(files)} files, {size(total)}")
     with Client(find(data)) as client:
-        body = {"source": manifest, "create": create, "visibility": "public" if public else "private"}
+        body = {"source": manifest, "create": create, "visibility": "public" if public else None}
         started = client.call("POST", f"models/{model}/pushes", json=body)
         if missing := set(started["missing"]):
             _upload(client, started["id"], [f for f in files if f["sha256"] in missing], json)

@@ -32,13 +32,13 @@ def run(
     """Run a model. Logs go to stderr, output to stdout, files to the current folder."""
     name, _, version = model.partition(":")
     with Client(find(data)) as client:
-        values = _inputs(client, name, version, input or [], json_input)
+        values = inputs(client, name, version, input or [], json_input)
         body: dict[str, Any] = {"version": model, "input": values}
         if webhook:
             body["webhook"] = webhook
         prediction = client.call("POST", "predictions", json=body)
         try:
-            streamed = _follow(client, prediction, quiet=json)
+            streamed = follow(client, prediction, quiet=json)
         except KeyboardInterrupt:
             client.call("POST", f"predictions/{prediction['id']}/cancel")
             err.print(f"\nCanceled {prediction['id']}.")
@@ -58,7 +58,10 @@ def run(
         )
 
 
-def _inputs(client: Client, name: str, version: str, pairs: list[str], whole: str | None) -> dict[str, Any]:
+def inputs(
+    client: Client, name: str, version: str, pairs: list[str], whole: str | None, component: str = "Input"
+) -> dict[str, Any]:
+    """What `-i` and `--json-input` say, by the schema's `component`. Raises Failure."""
     values: dict[str, Any] = {}
     if whole is not None:
         try:
@@ -70,7 +73,7 @@ def _inputs(client: Client, name: str, version: str, pairs: list[str], whole: st
     if not pairs:
         return values
     schema = client.call("GET", f"models/{name}/versions/{version or 'latest'}")["openapi_schema"]
-    properties = schema["components"]["schemas"].get("Input", {}).get("properties", {})
+    properties = schema["components"]["schemas"].get(component, {}).get("properties", {})
     for pair in pairs:
         key, equals, text = pair.partition("=")
         if not equals:
@@ -113,7 +116,7 @@ def _upload(client: Client, path: Path) -> str:
     return url
 
 
-def _follow(client: Client, prediction: dict[str, Any], quiet: bool) -> bool:
+def follow(client: Client, prediction: dict[str, Any], quiet: bool) -> bool:
     """Show the prediction live until it ends; whether its output has been printed already."""
     streamed = False
     if not quiet and (reason := client.call("GET", f"predictions/{prediction['id']}").get("reason")):

@@ -32,11 +32,15 @@ def listing(context: typer.Context, json: Json = False, data: Data = None) -> No
     )
 
 
+Account = Annotated[str | None, typer.Option("--account", metavar="USERNAME", help="Whose it is; for admins.")]
+
+
 @app.command()
-def create(name: Name, json: Json = False, data: Data = None) -> None:
+def create(name: Name, account: Account = None, json: Json = False, data: Data = None) -> None:
     """Make a token and print it, once."""
+    path = "tokens" if account is None else f"admin/accounts/{account}/tokens"
     with Client(find(data)) as client:
-        made = client.call("POST", "tokens", json={"name": name})
+        made = client.call("POST", path, json={"name": name})
     if json:
         show_json(made)
         return

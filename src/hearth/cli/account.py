@@ -1,0 +1,60 @@
+"""`hearth account`: who am I, and, for admins, everybody."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from hearth.cli.connection import Client, find
+from hearth.cli.options import Data, Json, Limit
+from hearth.cli.output import err, show_json, table, when
+
+app = typer.Typer(help="Accounts: your own; for admins: list, create.", no_args_is_help=False)
+
+
+@app.callback(invoke_without_command=True)
+def whoami(context: typer.Context, json: Json = False, data: Data = None) -> None:
+    """Show the account that you act as."""
+    if context.invoked_subcommand:
+        return
+    with Client(find(data)) as client:
+        found = client.call("GET", "account")
+    if json:
+        show_json(found)
+        return
+    print(f"{found['username']} ({found['type']})")
+
+
+@app.command("list")
+def listing(json: Json = False, limit: Limit = 100, data: Data = None) -> None:
+    """List all accounts, newest first. For admins."""
+    with Client(find(data)) as client:
+        found = list(client.pages("admin/accounts", limit))
+    if json:
+        show_json(found)
+        return
+    table(
+        ("ACCOUNT", "TYPE", "ADMIN", "MADE"),
+        [(a["username"], a["type"], "yes" if a["admin"] else "", when(a["created_at"])) for a in found],
+        "No accounts.",
+    )
+
+
+@app.command()
+def create(
+    username: Annotated[str, typer.Argument(metavar="NAME")],
+    organization: Annotated[bool, typer.Option("--organization", help="Not a person.")] = False,
+    name: Annotated[str, typer.Option("--name", help="Its name for people.")] = "",
+    json: Json = False,
+    data: Data = None,
+) -> None:
+    """Make an account and print its token, once. For admins."""
+    body = {"username": username, "type": "organization" if organization else "user", "name": name}
+    with Client(find(data)) as client:
+        made = client.call("POST", "admin/accounts", json=body)
+    if json:
+        show_json(made)
+        return
+    print(made["token"])
+    err.print(f"This is the token of {username}. Keep it: it is not shown again.")
