@@ -19,7 +19,6 @@ class Live:
     somebody looks, and kept until something changes."""
 
     __slots__ = (
-        "_events",
         "_logs",
         "_made",
         "_printed",
@@ -28,10 +27,12 @@ class Live:
         "events",
         "explain",
         "finishing",
+        "held",
         "hooks",
         "items",
         "metrics",
         "prediction",
+        "recorded",
         "writing",
         "written",
     )
@@ -47,12 +48,15 @@ class Live:
         self._printed: list[str] = []
         self._logs = ""
         self._made: Prediction | None = None
-        self._events: list[Event] = []
-        self.events: Sequence[Event] = self._events
+        self.recorded: list[Event] = []
+        self.events: Sequence[Event] = self.recorded
+        """Those that may be seen."""
         for event in events or (Event(0, Kind.QUEUED, prediction.created_at, {}),):
             self.fold(event)
-        self.written = len(self.events)
+        self.written = len(self.recorded)
         """The first event that the store does not have."""
+        self.held = 0
+        """Events at the end that nobody may see yet: the first output, until the store has it, and what followed."""
         self.writing: asyncio.Future[bool] | None = None
         """The write in progress. There is never a second one: events are stored in order, without gaps."""
         self.finishing = False
@@ -65,7 +69,7 @@ class Live:
 
     def fold(self, event: Event) -> None:
         """Take in the next event."""
-        self._events.append(event)
+        self.recorded.append(event)
         self._made = None
         kind = event.kind
         if kind is Kind.OUTPUT:
@@ -76,6 +80,18 @@ class Live:
             measure(self.metrics, event.data["name"], event.data["value"], event.data["mode"])
         elif kind is Kind.RETURNED:
             self.metrics = {}
+
+    def hold(self) -> None:
+        """Keep back the latest event and what follows."""
+        if not self.held:
+            self.events = self.recorded[:-1]
+        self.held += 1
+
+    def show(self) -> list[Event]:
+        """Those that were held back; from now on they may be seen."""
+        shown = self.recorded[len(self.recorded) - self.held :]
+        self.held, self.events, self._made = 0, self.recorded, None
+        return shown
 
     @property
     def logs(self) -> str:
@@ -98,7 +114,7 @@ class Live:
         if self._made is None:
             self._made = replace(
                 prediction,
-                output=list(self.items) if self.items else None,
+                output=list(self.items) if self.items and not self.held else None,
                 logs=self.logs,
                 metrics=dict(self.metrics),
                 events=len(self.events),

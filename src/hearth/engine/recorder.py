@@ -1,7 +1,9 @@
 """What happens to a prediction becomes events, a row, webhooks and news: here, and nowhere else.
 
 An event is published at once and stored within a few milliseconds, together with what other predictions did
-meanwhile. The outcome is one write with everything that was not stored yet; it is published when it is stored.
+meanwhile. The first output is stored before anybody sees it: after a crash a prediction that has delivered nothing
+runs again, and must not have. The outcome is one write with everything that was not stored yet; it is published when
+it is stored.
 """
 
 from __future__ import annotations
@@ -38,6 +40,8 @@ KINDS = {
     Step.ABORT: Kind.ABORTED,
 }
 """The event that each step leaves."""
+_NEWS = {Kind.OUTPUT: "output", Kind.LOG: "logs"}
+"""The webhook that an event may cause."""
 
 
 class Recorder:
@@ -98,14 +102,10 @@ class Recorder:
 
     def output(self, live: Live, item: Any) -> None:
         self._append(live, Kind.OUTPUT, self._clock.now(), item)
-        if live.hooks is not None:
-            live.hooks.news("output")
 
     def log(self, live: Live, text: str) -> None:
         if text:
             self._append(live, Kind.LOG, self._clock.now(), text)
-            if live.hooks is not None:
-                live.hooks.news("logs")
 
     def note(self, live: Live, kind: Kind, data: Any) -> None:
         """An event that changes no phase: a metric, a request to cancel."""
@@ -114,10 +114,22 @@ class Recorder:
     def _append(self, live: Live, kind: Kind, at: float, data: Any) -> None:
         if live.finishing:
             return
-        event = Event(len(live.events), kind, at, data)
+        event = Event(len(live.recorded), kind, at, data)
         live.fold(event)
-        self._bus.publish(live.prediction.id, (event,))
-        self._touch(live)
+        if live.held or (kind is Kind.OUTPUT and len(live.items) == 1):
+            live.hold()
+            if live.writing is None:
+                self._write(live)
+        else:
+            self._tell(live, (event,))
+            self._touch(live)
+
+    def _tell(self, live: Live, events: Sequence[Event]) -> None:
+        self._bus.publish(live.prediction.id, events)
+        if live.hooks is not None and not live.finishing:
+            for event in events:
+                if event.kind in _NEWS:
+                    live.hooks.news(_NEWS[event.kind])
 
     def _deliver(self, live: Live, delivery: Delivery) -> None:
         live.deliveries.append(delivery)
@@ -151,10 +163,11 @@ class Recorder:
             self._arm(self._interval)
 
     def _write(self, live: Live) -> None:
-        count, sent = len(live.events), len(live.deliveries)
+        self._dirty.pop(live.prediction.id, None)
+        count, sent = len(live.recorded), len(live.deliveries)
         change = Change(
             prediction=replace(live.prediction, events=count),
-            events=live.events[live.written :],
+            events=live.recorded[live.written :],
             deliveries=live.deliveries[:sent],
             owner=self._owner,
         )
@@ -180,6 +193,14 @@ class Recorder:
         if sent:
             del live.deliveries[:sent]
             self._due()
+        if live.held and len(live.recorded) - live.held < count:
+            self._tell(live, live.show())
+        if live.finishing:
+            return
+        if live.held:  # the first output came during this write
+            self._write(live)
+        elif count < len(live.recorded):
+            self._touch(live)
 
     def _retry(self, live: Live, error: BaseException) -> None:
         self._refused(error)
@@ -187,9 +208,8 @@ class Recorder:
 
     async def settled(self, live: Live) -> None:
         """Wait until everything so far is stored."""
-        while not live.finishing and (live.writing is not None or live.written < len(live.events)):
+        while not live.finishing and (live.writing is not None or live.written < len(live.recorded)):
             if live.writing is None:
-                self._dirty.pop(live.prediction.id, None)
                 self._write(live)
             if live.writing is not None:
                 await asyncio.wait([live.writing])
@@ -224,7 +244,7 @@ class Recorder:
                 live.hooks.completed(final)
             change = Change(
                 prediction=final,
-                events=[*live.events[live.written :], event],
+                events=[*live.recorded[live.written :], event],
                 deliveries=live.deliveries,
                 owner=self._owner,
                 version=version,
@@ -237,9 +257,10 @@ class Recorder:
         if not stored:
             self.release(live)
             return None
+        held = live.show()
         live.become(final)
         live.fold(event)
-        self._bus.publish(final.id, (event,), ended=True)
+        self._bus.publish(final.id, (*held, event), ended=True)
         if live.deliveries:
             self._due()
         return final
@@ -263,7 +284,7 @@ class Recorder:
             data = {"error": error}
         elif step is not Step.SUCCEED:
             data = {"because": because}
-        event = Event(len(live.events), KINDS[step], now, data)
+        event = Event(len(live.recorded), KINDS[step], now, data)
         final = replace(
             transition(before, step, now, because),
             output=output,

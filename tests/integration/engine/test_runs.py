@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -349,3 +351,61 @@ async def test_a_withdrawn_prediction_leaves_nothing(started: Any) -> None:
     await settle()
     assert bench.runtime.instances[0].runs == {}
     assert (await bench.store.predictions.get(waiting)).phase is Phase.QUEUED
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], tuple[asyncio.Event, asyncio.Event]]:
+    """Makes a bench's store take its time with the first output: (it has been asked, it may go on)."""
+
+    def slow(bench: Any) -> tuple[asyncio.Event, asyncio.Event]:
+        record, asked, go = bench.store.predictions.record, asyncio.Event(), asyncio.Event()
+
+        async def wait(change: Any) -> bool:
+            if any(event.kind is Kind.OUTPUT for event in change.events):
+                asked.set()
+                await go.wait()
+            return bool(await record(change))
+
+        monkeypatch.setattr(bench.store.predictions, "record", wait)
+        return asked, go
+
+    return slow
+
+
+async def test_nobody_sees_output_before_it_is_stored(started: Any, slow: Any) -> None:
+    """After a crash a prediction that has delivered nothing runs again."""
+    bench = await started(runtime=FakeRuntime(says("line\n", then=yields_then_holds("a", "b"))))
+    version = await bench.version(document=schema(output=ITERATOR))
+    asked, go = slow(bench)
+    id = await bench.submit(version)
+    heard: list[int] = []
+    forget = bench.bus.listen(id, lambda events, ended: heard.extend(event.seq for event in events))
+    await asyncio.wait_for(asked.wait(), 10)
+    feed = bench.bus.feed(id)
+    assert feed.snapshot().output is None
+    assert feed.snapshot().logs == "line\n"
+    assert feed.events[-1].kind is Kind.LOG
+    go.set()
+    await bench.until(id, Kind.OUTPUT, 2)
+    assert Kind.OUTPUT in await bench.kinds(id)
+    assert feed.snapshot().output == ["a", "b"]
+    await bench.cancel(id)
+    prediction = await bench.end(id)
+    assert heard == list(range(heard[0], prediction.events))
+    forget()
+
+
+async def test_output_that_is_being_stored_counts_as_delivered(started: Any, slow: Any) -> None:
+    bench = await started(runtime=FakeRuntime(crashes("killed", after=("a",))))
+    version = await bench.version(document=schema(output=ITERATOR))
+    asked, go = slow(bench)
+    id = await bench.submit(version)
+    heard: list[Kind] = []
+    forget = bench.bus.listen(id, lambda events, ended: heard.extend(event.kind for event in events))
+    await asyncio.wait_for(asked.wait(), 10)
+    go.set()
+    prediction = await bench.end(id)
+    forget()
+    assert (prediction.phase, prediction.output, prediction.attempt) == (Phase.FAILED, ["a"], 1)
+    assert heard[-3:] == [Kind.STARTED, Kind.OUTPUT, Kind.FAILED]
+    assert heard == (await bench.kinds(id))[-len(heard) :]
