@@ -9,6 +9,8 @@ import typer
 
 from hearth import __version__
 from hearth.cli import (
+    account,
+    collection,
     deployments,
     doctor,
     env,
