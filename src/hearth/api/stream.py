@@ -7,6 +7,7 @@ whole output of a model that does not iterate, an error, `done`) is numbered on 
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
@@ -25,6 +26,9 @@ from hearth.errors import NotFound
 HELLO = b": hi\n\n"
 HEARTBEAT = b": waiting\n\n"
 """Clients give up after 30 s without a byte."""
+IDLE = 30.0
+"""Seconds until a stream without data is given up."""
+TIMED_OUT = b":408: 408 Request Timeout\n\n"
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _HEADERS = [(b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")]
 _REASONED = frozenset({Kind.ASSIGNED, Kind.BOOTING, Kind.STARTED, Kind.RETURNED, Kind.CANCEL_REQUESTED})
@@ -51,16 +55,28 @@ async def stream(request: Request) -> Stream:
 
 
 async def by_token(request: Request, token: str) -> Stream:
-    """Raises NotFound for a token that is not ours, and where the data has been removed."""
+    """Raises NotFound for a token that is not ours. Where the data has been removed, nothing comes any more."""
     id_ = request.services.streams.prediction_id(token)
     if id_ is None:
         raise NotFound("This stream does not exist.")
     prediction = await request.services.streams.prediction(id_)
     if prediction.data_removed:
-        raise NotFound("This prediction's data has been removed.")
+        return answer(_nothing())
     shape = await request.services.wire.shapes.of(prediction.version)
     logs = request.query.get("logs") in ("true", "1")
     return answer(_Reader(request, prediction, shape, logs).chunks())
+
+
+async def _nothing() -> AsyncGenerator[bytes, None]:
+    """What Replicate sends where there is nothing to send: silence, then a comment (replicate-platform.md 11).
+
+    The wait keeps clients that connect again at once from doing so all the time.
+    """
+    yield HELLO
+    await asyncio.sleep(IDLE / 2)
+    yield HEARTBEAT
+    await asyncio.sleep(IDLE / 2)
+    yield TIMED_OUT
 
 
 class _Reader:

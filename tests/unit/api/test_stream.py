@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
+from hearth.api import stream
 from hearth.api.stream import frame, last_number
 from hearth.domain.events import Event, Kind
 from hearth.domain.prediction import Phase
@@ -163,14 +164,24 @@ def test_foreign_ids_start_from_the_beginning(header: Any, number: int) -> None:
     assert last_number(header) == number
 
 
-async def test_unknown_tokens_and_removed_data_are_404(client: Any, world: Any) -> None:
+async def test_unknown_tokens_and_removed_timelines_are_404(client: Any, world: Any) -> None:
     for path in (f"/v1/streams/{ID}{'1' * 26}", f"/v1/files/{ID}{'1' * 26}", "/v1/streams/short"):
         response = await client.get(path)
         assert response.status_code == 404
         assert response.headers["content-type"] == "application/problem+json"
     world.prediction_record = msgspec.structs.replace(world.prediction_record, data_removed=True)
-    for path in (f"/v1/streams/{TOKEN}", f"/v1/predictions/{ID}/events?follow=true"):
-        assert (await client.get(path)).status_code == 404
+    assert (await client.get(f"/v1/predictions/{ID}/events?follow=true")).status_code == 404
+
+
+async def test_a_stream_whose_data_was_removed_is_silent_and_ends(
+    client: Any, world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "IDLE", 0.0)
+    world.prediction_record = msgspec.structs.replace(world.prediction_record, data_removed=True)
+    response = await client.get(f"/v1/streams/{TOKEN}")
+    assert (response.status_code, response.headers["content-type"]) == (200, "text/event-stream")
+    assert response.text.splitlines()[-2:] == [":408: 408 Request Timeout", ""]
+    assert parse(response.text) == []
 
 
 async def test_following_the_timeline(client: Any, world: Any) -> None:
