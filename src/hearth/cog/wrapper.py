@@ -1,6 +1,6 @@
 """Runs inside the model's process: coglet loads `Model` from here, and `Model` runs the user's code.
 
-Standard library and the `loading.py` and `children.py` beside it only, Python 3.10 to 3.13, started with
+Standard library and the modules that it loads from beside it only, Python 3.10 to 3.13, started with
 COG_PREDICT_TYPE_STUB=/path/wrapper.py:Model. It mends what coglet leaves open (cog-runtime.md 11 and 14): files by
 path and in order, items of async generators at once, tracebacks and half lines in the logs, models written for
 older Cog, trainers.
@@ -21,6 +21,7 @@ Results are `{"hearth_value": JSON text}`, but for iterators. Their items are pl
 `{"i": index, "v": item}`, and the result is `{"hearth_chunk": count}` (`client.py` puts the output together).
 """
 
+import asyncio
 import contextlib
 import dataclasses
 import datetime
@@ -70,6 +71,7 @@ def _load_sibling(name):
 
 loading = _load_sibling("loading")
 children = _load_sibling("children")
+pacing = _load_sibling("pacing")
 
 
 def guard():
@@ -338,6 +340,8 @@ def _runner(function, converters, iterates):
         with call, contextlib.closing(items) if hasattr(items, "close") else contextlib.nullcontext():
             for item in items:
                 yield to_item(call.output(item, last=False))
+                if wait := pacing.excess():
+                    time.sleep(wait)
 
     async def stream(call, items):
         scope = cog.current_scope()
@@ -346,6 +350,8 @@ def _runner(function, converters, iterates):
             async for item in items:
                 scope.record_metric(CHUNK_METRIC, {"i": count, "v": to_item(call.output(item, last=False))})
                 count += 1
+                if wait := pacing.excess():
+                    await asyncio.sleep(wait)
         finally:
             if hasattr(items, "aclose"):
                 await items.aclose()
@@ -469,6 +475,7 @@ def __getattr__(name):
 
     guard()
     children.capture()
+    pacing.install()
     with _reported():
         loading.install_compatibility()
         model = build(os.environ["HEARTH_MODEL"], os.environ.get("HEARTH_MODE") == "train")

@@ -130,6 +130,23 @@ async def test_logs_of_child_processes_come_with_the_only_prediction_that_runs(m
     assert "its errors\n" in texts(emissions)
 
 
+async def test_bursts_of_lines_arrive_whole(models: Models) -> None:
+    logs = await models.start("logs")
+    for what in ("stdout", "stderr") * 5:
+        outcome, emissions = await logs.heard(what=what, count=10_000)
+        assert outcome.status == "succeeded"
+        assert texts(emissions) == "".join(f"{what} line {n}\n" for n in range(10_000))
+
+
+@pytest.mark.parametrize("model", ["many-chunks", "async-stream"])
+async def test_bursts_of_items_arrive_whole(models: Models, model: str) -> None:
+    source = await models.start(model)
+    for _ in range(5):
+        outcome, emissions = await source.heard(count=5_000, **({"delay": 0} if model == "async-stream" else {}))
+        assert outcome.status == "succeeded"
+        assert len(items(emissions)) == 5_000
+
+
 async def test_an_error_of_the_model_is_an_outcome_with_a_traceback_in_the_logs(models: Models) -> None:
     failing = await models.start("failing")
     outcome, emissions = await failing.heard(kind="value")

@@ -91,7 +91,7 @@ async def test_cancel_by_request_and_by_leaving(start: Any) -> None:
         assert await running.coglet.cancel("one")
         result = await task
         assert (result.status, result.logs) == ("canceled", "line\nsleeping\n")
-        assert not await running.coglet.cancel("one")
+        assert not await running.coglet.cancel("never")
 
         sleeping.clear()
         task = asyncio.create_task(running.predict({"mode": "sleep"}, id="two", on_event=see))
