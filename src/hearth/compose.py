@@ -18,7 +18,7 @@ import msgspec
 import prometheus_client
 import uvicorn
 
-from hearth import ids, keys, logs, tls
+from hearth import handbook, ids, keys, logs, tls
 from hearth.api.app import Api, Options, Services, create_app
 from hearth.api.metrics import Metrics
 from hearth.api.shapes import Shapes
@@ -54,7 +54,7 @@ from hearth.service.search import Search
 from hearth.service.streams import Streams
 from hearth.service.trainings import Trainings
 from hearth.service.versions import Resolver
-from hearth.settings import Settings, rate_limits
+from hearth.settings import HardwareSetting, Settings, rate_limits
 from hearth.store.base import Store
 from hearth.store.sqlite import SQLiteStore
 from hearth.web.landing import Landing

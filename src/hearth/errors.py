@@ -7,8 +7,11 @@ HearthError
 ├── InvalidRequest       a resource request with fields that do not hold up   (400, pointers)
 ├── InvalidInput         a prediction's input does not fit the schema         (422, fields)
 ├── InvalidVersion       a version reference that leads nowhere               (422)
+├── KeyReused            an idempotency key that stands for another request     (422)
+├── Throttled            too many calls; says when to come again             (429)
 ├── TooLarge             more bytes than the limit allows
 ├── Unavailable          cannot be done now; try again
+├── SearchFailed         the index does not answer
 ├── ConfigInvalid        cog.yaml or hearth.yaml is wrong, with line and key
 ├── BuildFailed          the environment or the schema could not be made
 ├── SetupFailed          an instance never became ready
@@ -127,6 +130,12 @@ class Unavailable(HearthError):
     """This cannot be done right now; try again in a moment."""
 
     code = "unavailable"
+
+
+class SearchFailed(HearthError):
+    """Search service error"""
+
+    code = "search_failed"
 
 
 class ConfigInvalid(HearthError):

@@ -19,6 +19,16 @@ class SettingsInvalid(Exception):
     """A setting cannot be used. The message names it and says what is expected."""
 
 
+class HardwareSetting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[hardware.gpu-h100]`: what is said of one SKU."""
+
+    name: str | None = None
+    price: float | None = None
+    """Per second."""
+    hidden: bool = False
+    """Don't offer it."""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Sizes are bytes, times are seconds."""
 
@@ -80,6 +90,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Let a push install the Debian packages its cog.yaml names, if the server may."""
     build_secrets: dict[str, str] = {}
     """Secrets that `build.run` steps may mount, by their id."""
+    hardware: dict[str, HardwareSetting] = {}
+    """Names and prices (per second) of hardware by SKU, over what was found on the machine; unknown SKUs are added:
+    `[hardware.gpu-h100]` with `name`, `price`, `hidden`."""
+    max_models: int = 1000
+    """Models of one account at most."""
     builds: int = 2
     """Pushes that build at the same time."""
 
@@ -154,6 +169,11 @@ def _from_text(name: str, text: str, type_: Any) -> Any:
         return lowered in ("1", "true", "yes", "on")
     if type_ == tuple[str, ...]:
         return [part.strip() for part in text.split(",") if part.strip()]
+    if type_ == dict[str, HardwareSetting]:
+        try:
+            return msgspec.json.decode(text)
+        except msgspec.DecodeError as error:
+            raise SettingsInvalid(f"HEARTH_{name.upper()}: expected a JSON object by SKU: {error}") from error
     if type_ == dict[str, str]:
         try:
             return msgspec.json.decode(text, type=dict[str, str])

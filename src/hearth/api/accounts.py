@@ -11,15 +11,13 @@ from hearth.api.route import CURSOR, NOT_FOUND, Route
 from hearth.api.wire import (
     AccountBody,
     DeliveryBody,
-    Hardware,
+    HardwareBody,
     NewTokenBody,
     PageBody,
     Results,
     SecretBody,
     TokenBody,
 )
-
-HARDWARE = [Hardware("cpu", "CPU")]
 
 
 class CreateToken(msgspec.Struct, frozen=True):
@@ -56,8 +54,8 @@ async def replay(request: Request) -> None:
     await request.services.predictions.replay(request.account, request.params["id"])
 
 
-async def hardware(request: Request) -> list[Hardware]:
-    return HARDWARE
+async def hardware(request: Request) -> list[HardwareBody]:
+    return [HardwareBody(h.sku, h.name, h.price) for h in request.services.models.hardware]
 
 
 ROUTES = (
@@ -75,7 +73,7 @@ ROUTES = (
         operation_id="hardware.list",
         summary="List the hardware that models can run on",
         handler=hardware,
-        reply=list[Hardware],
+        reply=list[HardwareBody],
     ),
     Route(
         method="GET",

@@ -51,6 +51,7 @@ _MEANINGS: dict[type[errors.HearthError], _Meaning] = {
     errors.AddressRefused: _Meaning(422, "Address refused"),
     errors.FetchFailed: _Meaning(422, "Fetch failed"),
     errors.Unavailable: _Meaning(503, "Unavailable", [(b"retry-after", b"1")]),
+    errors.SearchFailed: _Meaning(500, "Search failed"),
     errors.SetupFailed: _Meaning(503, "Setup failed"),
     errors.InstanceLost: _Meaning(503, "Instance lost", [(b"retry-after", b"1")]),
     Disconnected: _Meaning(400, "Disconnected"),

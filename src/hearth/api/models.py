@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import json
+
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from hearth import errors
-from hearth.api import paging, wire
-from hearth.api.http import Request
-from hearth.api.route import CURSOR, NOT_FOUND, Route
-from hearth.api.wire import ModelBody, PageBody, VersionBody
+from hearth.api import paging, shown, wire
+from hearth.api.http import Reply, Request
+from hearth.api.route import CURSOR, NOT_FOUND, Content, Parameter, Route
+from hearth.api.wire import ModelBody, PageBody, PredictionBody, VersionBody
+from hearth.domain.catalog import ModelOrder
 from hearth.domain.model import Model, Version
+from hearth.errors import InvalidRequest, Pointer
+from hearth.service.models import Shown
 from hearth.store.base import Page
+
+MAX_QUERY = 64 * 1024
+"""Bytes of a search's body."""
 
 
 class CreateModel(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +47,73 @@ async def create(request: Request, body: CreateModel) -> ModelBody:
         license_url=body.license_url or None,
         cover_image_url=body.cover_image_url or None,
     )
-    return wire.model(model, None, request.origin)
+    return await shown.model(request, Shown(model, None, None))
+
+
+class UpdateModel(msgspec.Struct, frozen=True, kw_only=True):
+    description: str | UnsetType | None = UNSET
+    readme: str | UnsetType | None = UNSET
+    github_url: str | UnsetType | None = UNSET
+    paper_url: str | UnsetType | None = UNSET
+    weights_url: str | UnsetType | None = UNSET
+    license_url: str | UnsetType | None = UNSET
+
+
+class CreateExample(msgspec.Struct, frozen=True, kw_only=True):
+    prediction: str
+    """The id of one that has succeeded."""
+
+
+async def update(request: Request, body: UpdateModel) -> ModelBody:
+    params = request.params
+    fields = {name: text for name, text in msgspec.structs.asdict(body).items() if text is not UNSET}
+    model = await request.services.models.update(request.account, params["owner"], params["name"], fields)
+    return await _body(request, model)
+
+
+async def delete(request: Request) -> None:
+    await request.services.models.delete(request.account, request.params["owner"], request.params["name"])
+
+
+async def search(request: Request) -> PageBody[ModelBody]:
+    """The body is what is looked for: plain text, or a JSON string, as some clients send it."""
+    text = (await request.body(MAX_QUERY)).decode("utf-8", "replace").strip()
+    if len(text) > 1 and text[0] == text[-1] == '"':
+        try:
+            text = str(json.loads(text))
+        except ValueError:
+            text = text[1:-1]
+    hits = await request.services.search.models(request.account, text)
+    return PageBody(None, None, await shown.models(request, [each for each, _ in hits]))
+
+
+async def readme(request: Request) -> Reply:
+    text = await request.services.models.readme(request.account, request.params["owner"], request.params["name"])
+    return Reply(200, text.encode(), b"text/plain; charset=utf-8")
+
+
+async def examples(request: Request) -> PageBody[PredictionBody]:
+    found = await request.services.examples.page(
+        request.account, request.params["owner"], request.params["name"], paging.cursor(request)
+    )
+    results = [await request.services.wire.read(p, request.origin) for p in found.items]
+    return paging.page(request, found, results)
+
+
+async def add_example(request: Request, body: CreateExample) -> PredictionBody:
+    params = request.params
+    example = await request.services.examples.add(request.account, params["owner"], params["name"], body.prediction)
+    return await request.services.wire.read(example, request.origin)
+
+
+async def remove_example(request: Request) -> None:
+    params = request.params
+    await request.services.examples.remove(request.account, params["owner"], params["name"], params["id"])
+
+
+async def delete_version(request: Request) -> None:
+    params = request.params
+    await request.services.models.delete_version(request.account, params["owner"], params["name"], params["id"])
 
 
 async def get(request: Request) -> ModelBody:
@@ -46,7 +121,10 @@ async def get(request: Request) -> ModelBody:
 
 
 async def index(request: Request) -> PageBody[ModelBody]:
-    return await _page(request, await request.services.models.page(request.account, paging.cursor(request)))
+    by = _choice(request, "sort_by", [order.value for order in ModelOrder], ModelOrder.PUSHED.value)
+    direction = _choice(request, "sort_direction", ["asc", "desc"], "desc")
+    found = await request.services.models.page(paging.cursor(request), by=ModelOrder(by), ascending=direction == "asc")
+    return await _page(request, found)
 
 
 async def mine(request: Request) -> PageBody[ModelBody]:
@@ -75,11 +153,21 @@ async def _model(request: Request) -> Model:
 
 
 async def _page(request: Request, found: Page[Model]) -> PageBody[ModelBody]:
-    return paging.page(request, found, [await _body(request, m) for m in found.items])
+    embedded = await request.services.models.embed(found.items)
+    return paging.page(request, found, await shown.models(request, embedded))
 
 
 async def _body(request: Request, model: Model) -> ModelBody:
-    return wire.model(model, await request.services.models.latest(model), request.origin)
+    (embedded,) = await request.services.models.embed([model])
+    return await shown.model(request, embedded)
+
+
+def _choice(request: Request, name: str, choices: list[str], default: str) -> str:
+    """A query parameter that has few values. Raises InvalidRequest."""
+    value = request.query.get(name) or default
+    if value not in choices:
+        raise InvalidRequest(errors=(Pointer(f"/{name}", f"{name}: must be {' or '.join(choices)}"),))
+    return value
 
 
 ROUTES = (
@@ -87,11 +175,25 @@ ROUTES = (
         method="GET",
         path="/models",
         operation_id="models.list",
-        summary="List public models",
+        summary="List public models that have an example",
         handler=index,
         reply=PageBody[ModelBody],
         errors=(errors.InvalidRequest,),
-        parameters=(CURSOR,),
+        parameters=(
+            CURSOR,
+            Parameter("sort_by", "`model_created_at` or `latest_version_created_at`, which is the default."),
+            Parameter("sort_direction", "`asc` or `desc`, which is the default."),
+        ),
+    ),
+    Route(
+        method="QUERY",
+        path="/models",
+        operation_id="models.search",
+        summary="Search public models, and your own; the body is what to look for",
+        handler=search,
+        body=Content.TEXT,
+        reply=PageBody[ModelBody],
+        errors=(errors.TooLarge,),
     ),
     Route(
         method="POST",
@@ -126,6 +228,66 @@ ROUTES = (
         errors=NOT_FOUND,
     ),
     Route(
+        method="PATCH",
+        path="/models/{owner}/{name}",
+        operation_id="models.update",
+        summary="Change a model's description, README and links; null clears one",
+        handler=update,
+        body=UpdateModel,
+        reply=ModelBody,
+        errors=(errors.NotFound, errors.InvalidRequest),
+    ),
+    Route(
+        method="DELETE",
+        path="/models/{owner}/{name}",
+        operation_id="models.delete",
+        summary="Delete a private model that has no versions",
+        handler=delete,
+        status=204,
+        errors=(errors.NotFound, errors.Conflict),
+    ),
+    Route(
+        method="GET",
+        path="/models/{owner}/{name}/readme",
+        operation_id="models.readme.get",
+        summary="Get a model's README, as Markdown",
+        handler=readme,
+        reply=Content.TEXT,
+        errors=NOT_FOUND,
+    ),
+    Route(
+        method="GET",
+        path="/models/{owner}/{name}/examples",
+        operation_id="models.examples.list",
+        summary="List a model's examples, the default one first",
+        handler=examples,
+        reply=PageBody[PredictionBody],
+        errors=(errors.NotFound, errors.InvalidRequest),
+        parameters=(CURSOR,),
+    ),
+    Route(
+        method="POST",
+        path="/models/{owner}/{name}/examples",
+        operation_id="models.examples.create",
+        summary="Show a prediction as an example of its model, and keep it for good",
+        handler=add_example,
+        body=CreateExample,
+        reply=PredictionBody,
+        status=201,
+        errors=(errors.NotFound, errors.InvalidRequest),
+        ours=True,
+    ),
+    Route(
+        method="DELETE",
+        path="/models/{owner}/{name}/examples/{id}",
+        operation_id="models.examples.delete",
+        summary="Show an example no more; the prediction stays",
+        handler=remove_example,
+        status=204,
+        errors=NOT_FOUND,
+        ours=True,
+    ),
+    Route(
         method="GET",
         path="/models/{owner}/{name}/versions",
         operation_id="models.versions.list",
@@ -143,5 +305,14 @@ ROUTES = (
         handler=version,
         reply=VersionBody,
         errors=NOT_FOUND,
+    ),
+    Route(
+        method="DELETE",
+        path="/models/{owner}/{name}/versions/{id}",
+        operation_id="models.versions.delete",
+        summary="Delete a version of a private model, with its predictions and their files",
+        handler=delete_version,
+        status=202,
+        errors=(errors.NotFound, errors.Conflict),
     ),
 )

@@ -12,14 +12,15 @@ from hearth.api import stream, wire
 from hearth.api.http import Request, Stream
 from hearth.api.route import NOT_FOUND, Content, Route
 from hearth.api.wire import MissingBody, PushBody
-from hearth.domain.model import Build, SourceFile, Visibility
+from hearth.domain.model import Build, SourceFile
 
 
 class CreatePush(msgspec.Struct, frozen=True, kw_only=True):
     source: list[SourceFile]
     create: bool = False
     """Make the model if it does not exist."""
-    visibility: str = Visibility.PRIVATE.value
+    visibility: str | None = None
+    """Of the model that is made; null: what its hearth.yaml says, private if that says nothing."""
 
 
 async def create(request: Request, body: CreatePush) -> PushBody:

@@ -7,7 +7,20 @@ from typing import Any
 
 import msgspec
 
-from hearth.api import accounts, deployments, files, models, openapi, predictions, pushes, stream, system, trainings
+from hearth.api import (
+    accounts,
+    admin,
+    catalog,
+    deployments,
+    files,
+    models,
+    openapi,
+    predictions,
+    pushes,
+    stream,
+    system,
+    trainings,
+)
 from hearth.api.http import Reply, Request
 from hearth.api.route import Auth, Parameter, Route
 
@@ -24,10 +37,12 @@ async def _openapi(request: Request) -> Reply:
 ROUTES: tuple[Route, ...] = (
     *predictions.ROUTES,
     *models.ROUTES,
+    *catalog.ROUTES,
     *deployments.ROUTES,
     *trainings.ROUTES,
     *files.ROUTES,
     *accounts.ROUTES,
+    *admin.ROUTES,
     *stream.ROUTES,
     *pushes.ROUTES,
     *system.ROUTES,

@@ -12,13 +12,16 @@ if TYPE_CHECKING:
     from hearth.api.wire import Wire
     from hearth.bus.base import Bus
     from hearth.service.accounts import Accounts
+    from hearth.service.collections import Collections
     from hearth.service.deployments import Deployments
+    from hearth.service.examples import Examples
     from hearth.service.files import Files
     from hearth.service.idempotency import Idempotency
     from hearth.service.limits import Limits
     from hearth.service.models import Models
     from hearth.service.predictions import Predictions
     from hearth.service.pushes import Pushes
+    from hearth.service.search import Search
     from hearth.service.streams import Streams
     from hearth.service.trainings import Trainings
 
@@ -39,6 +42,9 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     predictions: Predictions
     streams: Streams
     models: Models
+    examples: Examples
+    collections: Collections
+    search: Search
     deployments: Deployments
     trainings: Trainings
     pushes: Pushes

@@ -187,9 +187,11 @@ class AccountBody(msgspec.Struct, frozen=True, kw_only=True):
     avatar_url: str | None
 
 
-class Hardware(msgspec.Struct, frozen=True):
+class HardwareBody(msgspec.Struct, frozen=True):
     sku: str
     name: str
+    price: float
+    """Ours: per second."""
 
 
 class SecretBody(msgspec.Struct, frozen=True):
@@ -354,7 +356,7 @@ class Wire:
             error=record.error or None,
             status=self._status[record.phase],
             reason=record.reason if record.reason and record.phase in _WAITING else UNSET,
-            source="web" if record.source == "web" else "api",
+            source="api" if record.source == "api" else "web",
             data_removed=record.data_removed,
             created_at=moment(record.created_at),
             started_at=_maybe(record.started_at),
@@ -415,7 +417,7 @@ class Wire:
             error=prediction.error or None,
             status=self._status[prediction.phase],
             reason=prediction.reason if prediction.reason and prediction.phase in _WAITING else UNSET,
-            source="web" if prediction.source == "web" else "api",
+            source="api" if prediction.source == "api" else "web",
             data_removed=prediction.data_removed,
             created_at=datetime.fromtimestamp(prediction.created_at, UTC),
             started_at=_maybe(prediction.started_at),
@@ -466,7 +468,10 @@ def version(record: Version) -> VersionBody:
     )
 
 
-def model(record: Model, latest: Version | None, origin: str) -> ModelBody:
+def model(
+    record: Model, latest: Version | None, origin: str, *, example: PredictionBody | None, cover: str | None
+) -> ModelBody:
+    """`cover`: a URL or a file reference."""
     return ModelBody(
         url=f"{origin}/{record.owner}/{record.name}",
         owner=record.owner,
@@ -478,8 +483,8 @@ def model(record: Model, latest: Version | None, origin: str) -> ModelBody:
         weights_url=record.weights_url,
         license_url=record.license_url,
         run_count=record.run_count,
-        cover_image_url=record.cover_image_url,
-        default_example=None,
+        cover_image_url=cover,
+        default_example=example,
         latest_version=version(latest) if latest else None,
         created_at=moment(record.created_at),
     )

@@ -47,6 +47,12 @@ class DeliveryDue(msgspec.Struct, frozen=True, kw_only=True):
     """The outbox has something to send now."""
 
 
+class VersionDeleted(msgspec.Struct, frozen=True, kw_only=True):
+    """What is left of it is to be removed."""
+
+    version_id: str
+
+
 class ResetVersion(msgspec.Struct, frozen=True, kw_only=True):
     """Forget setup failures of a version: it was pushed again, or somebody asked for a retry."""
 
@@ -61,7 +67,16 @@ class DeploymentChanged(msgspec.Struct, frozen=True, kw_only=True):
     """`owner/name`."""
 
 
-Work = NewPrediction | Withdrawn | CancelRequested | BuildQueued | DeliveryDue | ResetVersion | DeploymentChanged
+Work = (
+    NewPrediction
+    | Withdrawn
+    | CancelRequested
+    | BuildQueued
+    | DeliveryDue
+    | ResetVersion
+    | VersionDeleted
+    | DeploymentChanged
+)
 
 Listener = Callable[[Sequence[Event], bool], None]
 """Called with new events, and whether they end the prediction (then it is stored, and no call follows)."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import Any
 
 import msgspec
+
+from hearth.domain.file import PREFIX
+from hearth.domain.prediction import Prediction
 
 
 class Visibility(StrEnum):
@@ -132,3 +136,23 @@ class Build(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None = None
     hint: str | None = None
     completed_at: float | None = None
+
+
+_PICTURE = re.compile(
+    rf"(?:{PREFIX}[0-9a-z]{{26}}/[^/]+|https?://[^\s?#]+)\.(?:png|jpe?g|gif|webp|avif|svg)(?:[?#]\S*)?", re.IGNORECASE
+)
+
+
+def cover(model: Model, example: Prediction | None) -> str | None:
+    """The picture that stands for a model: its own, else one that its default example made, else one that the
+    example was given (replicate-platform.md 7.1). A URL or a file reference."""
+    if model.cover_image_url is not None:
+        return model.cover_image_url
+    return None if example is None else _picture(example.output) or _picture(example.input)
+
+
+def _picture(value: Any) -> str | None:
+    if isinstance(value, str):
+        return value if _PICTURE.fullmatch(value) else None
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return next((found for item in items if (found := _picture(item))), None)

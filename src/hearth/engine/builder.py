@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,6 +18,7 @@ from hearth.bus.base import Bus
 from hearth.clock import Clock
 from hearth.domain.events import Event, Kind
 from hearth.domain.model import Build, BuildState, Model, Recipe, SourceFile, Version
+from hearth.engine.showcase import Showcase
 from hearth.engine.sources import Sources
 from hearth.engine.tasks import Tasks
 from hearth.errors import BuildFailed, HearthError
@@ -36,7 +38,6 @@ ABOUT = (
     "paper_url",
     "weights_url",
     "license_url",
-    "cover_image_url",
     "priority",
 )
 """What hearth.yaml may say of a model. It fills what nobody has set: the owner's word stands."""
@@ -101,11 +102,14 @@ class Builds:
         clock: Clock,
         sources: Sources,
         builder: Builder,
+        showcase: Showcase,
+        hardware: Sequence[str],
         parallel: int,
         built: Callable[[str], None],
     ) -> None:
         self._store, self._bus, self._clock = store, bus, clock
         self._sources, self._builder, self._built = sources, builder, built
+        self._showcase, self._hardware = showcase, hardware
         self._gate = asyncio.Semaphore(parallel)
         self._known: set[str] = set()
         self._tasks = Tasks()
@@ -168,8 +172,10 @@ class Builds:
         folder = await self._sources.materialise(build.source)
         result = await self._builder.build(BuildRequest(id=build.id, folder=folder), lines.write)
         id = version_id(build.model, build.source, result.environment, result.openapi_schema)
-        await self._describe(model, result.about)
-        await self._store.versions.add(self._version(id, build, result))
+        await self._describe(model, result.about, folder, lines)
+        version = self._version(id, build, result)
+        if await self._store.versions.add(version):
+            await self._showcase.examples(model, version, result.about.get("examples") or [], folder, lines.write)
         return id
 
     async def _model(self, build: Build) -> Model:
@@ -203,8 +209,18 @@ class Builds:
             recipe=recipe,
         )
 
-    async def _describe(self, model: Model, about: dict[str, Any]) -> None:
+    async def _describe(self, model: Model, about: dict[str, Any], folder: Path, lines: _Log) -> None:
         fields = {name: about[name] for name in ABOUT if about.get(name) and not getattr(model, name)}
+        for name in model.undecided:
+            if about.get(name):
+                fields[name] = about[name]
+        if fields.get("hardware", self._hardware[0]) not in self._hardware:
+            sku = fields.pop("hardware")
+            lines.write(f"Warning: hearth.yaml: hardware: {sku} is not here; there are {', '.join(self._hardware)}")
+        if model.undecided:
+            fields["undecided"] = ()
+        if about.get("cover") and not model.cover_image_url:
+            fields["cover_image_url"] = await self._showcase.cover(model, about["cover"], folder, lines.write)
         if fields:
             await self._store.models.update(model.id, fields)
 

@@ -19,6 +19,7 @@ from hearth.bus.base import (
     DeploymentChanged,
     NewPrediction,
     ResetVersion,
+    VersionDeleted,
     Withdrawn,
     Work,
 )
@@ -35,8 +36,10 @@ from hearth.engine.options import EngineOptions
 from hearth.engine.outputs import Outputs
 from hearth.engine.reaper import Reaper
 from hearth.engine.recorder import Recorder
+from hearth.engine.remover import Remover
 from hearth.engine.rollouts import Rollouts
 from hearth.engine.runner import Runner
+from hearth.engine.showcase import Showcase
 from hearth.engine.sources import Sources
 from hearth.engine.supervisor import Supervisor
 from hearth.engine.tasks import Tasks
@@ -149,10 +152,15 @@ class Engine:
             clock=clock,
             sources=self._sources,
             builder=builder,
+            showcase=Showcase(store=store, blobs=blobs, bus=bus, clock=clock, lease=options.lease),
+            hardware=options.hardware,
             parallel=options.builds,
             built=self._dispatcher.reset,
         )
         self._learn = learn
+        self._remover = Remover(
+            store=store, blobs=blobs, clock=clock, cancel=lambda id: self._dispatcher.cancel(id, Cause.USER)
+        )
         self._reaper = Reaper(
             store=store,
             blobs=blobs,
@@ -179,6 +187,7 @@ class Engine:
         await self._rollouts.start()
         await self._reaper.start()
         self._tasks.spawn(self._reaper.run(), "reaper")
+        self._tasks.spawn(self._remover.run(), "remover")
         self._tasks.spawn(self._courier.run(), "courier")
         self._courier.wake()
         await self._builds.start()
@@ -202,6 +211,8 @@ class Engine:
                 self._courier.wake()
             case ResetVersion():
                 self._dispatcher.reset(work.version_id)
+            case VersionDeleted():
+                self._remover.wake()
             case DeploymentChanged():
                 self._rollouts.changed(work.deployment_id)
             case _:

@@ -29,6 +29,8 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
     """For an idle instance to end by itself."""
     model_environment: dict[str, str] = {}
 
+    hardware: tuple[str, ...] = ("cpu",)
+    """The SKUs that a model may name."""
     max_input_file: int = 2 * 1024**3
     max_output_file: int = 10 * 1024**3
     retention: float = 30 * 24 * 3600.0

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 from hearth import ids
 from hearth.clock import Clock
-from hearth.domain.account import Account, Token
+from hearth.domain.account import Account, AccountType, Token
 from hearth.errors import Conflict, InvalidRequest, NotFound, Pointer, Unauthenticated
 from hearth.seal import Sealer
 from hearth.service.cache import Cache
-from hearth.store.base import Store
+from hearth.store.base import Cursor, Page, Store
 
 MAX_NAME = 100
 
@@ -38,7 +38,8 @@ class Accounts:
     async def bootstrap(self, username: str, token: str | None) -> tuple[Account, str | None]:
         """Make the first account; its token, or None if it had one already.
 
-        An account without any token is one whose making was cut short: it gets its token now.
+        An account without any token is one whose making was cut short: it gets its token now. A `token` that is
+        given on a later start works from then on, too.
         """
         account = await self._store.accounts.by_username(username)
         if account is None:
@@ -48,17 +49,35 @@ class Accounts:
                 account = await self._store.accounts.by_username(username)
                 if account is None:
                     raise
-        if await self._store.accounts.tokens(account.id):
+        if there := await self._store.accounts.tokens(account.id):
+            # One that was disabled stays so, though the variable may still be set.
+            if token is not None and ids.token_hash(token) not in {t.hash for t in there}:
+                await self._add_token(account, f"bootstrap {ids.random32()[:6]}", token)
             return account, None
         token = token or ids.api_token()
         await self._add_token(account, "default", token)
         return account, token
 
-    async def create(self, admin: Account, username: str) -> Account:
-        """Raises NotFound to callers who are no admins, InvalidRequest, Conflict."""
+    async def create(
+        self, admin: Account, username: str, *, type: AccountType = AccountType.USER, name: str = ""
+    ) -> Account:
+        """It has no token yet. Raises NotFound to callers who are no admins, InvalidRequest, Conflict."""
         if not admin.admin:
             raise NotFound
-        return await self._add(username, admin=False)
+        return await self._add(username, admin=False, type=type, name=name.strip())
+
+    async def page(self, admin: Account, cursor: Cursor | None = None, *, limit: int = 100) -> Page[Account]:
+        """All accounts, newest first. Raises NotFound to callers who are no admins."""
+        if not admin.admin:
+            raise NotFound
+        return await self._store.accounts.page(cursor=cursor, limit=limit)
+
+    async def named(self, admin: Account, username: str) -> Account:
+        """Raises NotFound, also to callers who are no admins."""
+        account = await self._store.accounts.by_username(username) if admin.admin else None
+        if account is None:
+            raise NotFound(f"There is no account {username}." if admin.admin else None)
+        return account
 
     async def tokens(self, caller: Account) -> Sequence[Token]:
         return await self._store.accounts.tokens(caller.id)
@@ -90,7 +109,11 @@ class Accounts:
         """`whsec_…`, what receivers check signatures with. Raises Unavailable if the server's key changed."""
         return self._sealer.open(caller.webhook_secret).decode()
 
-    async def _add(self, username: str, *, admin: bool) -> Account:
+    async def _add(
+        self, username: str, *, admin: bool, type: AccountType = AccountType.USER, name: str = ""
+    ) -> Account:
+        if len(name) > MAX_NAME:
+            raise InvalidRequest(errors=(Pointer("/name", f"name: at most {MAX_NAME} characters"),))
         if not ids.NAME.fullmatch(username) or len(username) > MAX_NAME:
             detail = "username: use lower-case letters and digits, with single - . _ between them"
             raise InvalidRequest(errors=(Pointer("/username", detail),))
@@ -98,6 +121,8 @@ class Accounts:
             id=ids.sortable(),
             username=username,
             created_at=self._clock.now(),
+            type=type,
+            name=name,
             admin=admin,
             webhook_secret=self._sealer.seal(ids.webhook_secret().encode()),
         )

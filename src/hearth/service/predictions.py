@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
+
 from hearth import ids
 from hearth.bus.base import Bus, CancelRequested, DeliveryDue, NewPrediction, Withdrawn
 from hearth.clock import Clock
@@ -20,7 +22,8 @@ from hearth.domain.webhook import EVENTS, Attempt, Delivery
 from hearth.errors import Conflict, InvalidRequest, NotFound, Pointer
 from hearth.service.idempotency import check
 from hearth.service.inputs import Inputs
-from hearth.service.versions import Resolver
+from hearth.service.models import without_webhook
+from hearth.service.versions import Resolver, visible
 from hearth.store.base import Cursor, Lease, Page, Store
 
 CANCEL_AFTER = (5.0, 24 * 3600.0)
@@ -113,7 +116,19 @@ class Predictions:
             end.forget()
 
     async def get(self, caller: Account, id: str) -> Prediction:
-        """As it is now, output and logs so far included. Raises NotFound."""
+        """As it is now, output and logs so far included; of others' predictions, the examples of models that the
+        caller may see. Raises NotFound."""
+        try:
+            return await self._own(caller, id)
+        except NotFound:
+            model_id = await self._store.examples.model_of(id)
+            model = (await self._store.models.many([model_id])).get(model_id) if model_id else None
+            example = await self._store.predictions.get(id) if model and visible(model, caller) else None
+            if example is None:
+                raise
+            return without_webhook(example)
+
+    async def _own(self, caller: Account, id: str) -> Prediction:
         feed = self._bus.feed(id)
         if feed is not None:
             prediction = feed.snapshot()
@@ -133,7 +148,8 @@ class Predictions:
         source: str | None = None,
         limit: int = 100,
     ) -> Page[Prediction]:
-        return await self._store.predictions.page(
+        """Newest first. What the engine here has in hand is shown as it is now."""
+        found = await self._store.predictions.page(
             caller.id,
             kind,
             limit=limit,
@@ -142,6 +158,12 @@ class Predictions:
             created_before=created_before,
             source=source,
         )
+        items = [p if p.phase.terminal else self._live(p) for p in found.items]
+        return msgspec.structs.replace(found, items=items)
+
+    def _live(self, prediction: Prediction) -> Prediction:
+        feed = self._bus.feed(prediction.id)
+        return prediction if feed is None else feed.snapshot()
 
     async def cancel(self, caller: Account, id: str) -> Prediction:
         """Ask for the end, wait a moment for it, and return the prediction as it is then."""
@@ -169,7 +191,7 @@ class Predictions:
 
     async def deliveries(self, caller: Account, id: str) -> list[tuple[Delivery, list[Attempt]]]:
         """The webhooks of a prediction, in order of creation, each with its attempts."""
-        await self.get(caller, id)
+        await self._own(caller, id)
         return await self._store.outbox.of_prediction(id)
 
     async def outbox(

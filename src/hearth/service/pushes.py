@@ -19,7 +19,7 @@ from hearth.bus.base import BuildQueued, Bus
 from hearth.clock import Clock
 from hearth.domain.account import Account
 from hearth.domain.events import Event
-from hearth.domain.model import Build, BuildState, Model, SourceFile, Visibility
+from hearth.domain.model import Build, BuildState, Model, SourceFile
 from hearth.errors import Conflict, InvalidRequest, NotFound, Pointer, TooLarge
 from hearth.service.archive import Member, members
 from hearth.service.models import Models
@@ -69,7 +69,7 @@ class Pushes:
         source: Sequence[SourceFile],
         *,
         create: bool = False,
-        visibility: str = Visibility.PRIVATE,
+        visibility: str | None = None,
     ) -> tuple[Build, list[str]]:
         """The build, and the contents that it still needs. Raises NotFound, InvalidRequest, TooLarge."""
         model = await self._model(caller, owner, name, create, visibility)
@@ -154,7 +154,7 @@ class Pushes:
         finally:
             forget()
 
-    async def _model(self, caller: Account, owner: str, name: str, create: bool, visibility: str) -> Model:
+    async def _model(self, caller: Account, owner: str, name: str, create: bool, visibility: str | None) -> Model:
         model = await self._store.models.get(owner, name)
         mine = owner == caller.username or caller.admin
         if model is not None and mine:

@@ -7,6 +7,7 @@ client is asked for `owner/name:latest`; then the input keys must tell the model
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from hearth import ids
@@ -107,6 +108,25 @@ class Resolver:
     async def version(self, id: str) -> Version | None:
         found = await self._version(id)
         return found[0] if found else None
+
+    async def versions(self, ids: Iterable[str]) -> dict[str, Version]:
+        """Several at once, by id; those that do not exist are left out."""
+        found, missing = {}, []
+        for id in set(ids):
+            known = self._versions.get(id)
+            if known is None:
+                missing.append(id)
+            else:
+                found[id] = known[0]
+        if missing:
+            for id, version in (await self._store.versions.many(missing)).items():
+                found[id] = self._keep(version)[0]
+        return found
+
+    def forget_version(self, id: str) -> None:
+        """It has been deleted."""
+        self._versions.drop(id)
+        self._latest.clear()
 
     def forget(self, owner: str, name: str) -> None:
         """The model has changed, or has a new version."""

@@ -21,11 +21,14 @@ from hearth.domain.model import Model, Recipe, Version, Visibility
 from hearth.domain.prediction import Prediction, Step, transition
 from hearth.seal import Sealer
 from hearth.service.accounts import Accounts
+from hearth.service.collections import Collections
+from hearth.service.examples import Examples
 from hearth.service.files import Files
 from hearth.service.inputs import Inputs
 from hearth.service.models import Models
 from hearth.service.predictions import Predictions
 from hearth.service.pushes import Pushes
+from hearth.service.search import Search
 from hearth.service.streams import Streams
 from hearth.service.versions import Resolver
 from hearth.store.base import Change
@@ -113,7 +116,10 @@ class Hearth:
         self.sealer = Sealer(Sealer.new_key())
         self.accounts = Accounts(store=store, sealer=self.sealer, clock=self.clock)
         self.resolver = Resolver(store=store, clock=self.clock)
-        self.models = Models(store=store, versions=self.resolver, clock=self.clock)
+        self.models = Models(store=store, blobs=blobs, bus=bus, versions=self.resolver, clock=self.clock)
+        self.examples = Examples(store=store, models=self.models)
+        self.collections = Collections(store=store, models=self.models, clock=self.clock)
+        self.search = Search(store=store, models=self.models)
         self.inputs = Inputs(store=store, blobs=blobs, sealer=self.sealer, clock=self.clock, inline_limit=100)
         self.files = Files(store=store, blobs=blobs, clock=self.clock, signing_key=b"key", max_file=1000)
         self.streams = Streams(store=store, bus=bus, key=b"key", heartbeat=0.05)

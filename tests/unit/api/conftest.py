@@ -17,14 +17,18 @@ from hearth.api.shapes import Shapes
 from hearth.api.wire import Wire
 from hearth.clock import SystemClock
 from hearth.domain.account import Account, Token
+from hearth.domain.catalog import Collection, Hit
 from hearth.domain.events import Event
 from hearth.domain.file import File, FileKind
+from hearth.domain.hardware import Hardware
 from hearth.domain.instance import InstanceState, InstanceView
 from hearth.domain.model import Build, BuildState, Model, Recipe, SourceFile, Version
 from hearth.domain.prediction import Phase, Prediction
 from hearth.domain.webhook import Attempt, Delivery
 from hearth.errors import NotFound, Unauthenticated
 from hearth.service.limits import Limits
+from hearth.service.models import Shown
+from hearth.service.search import Found
 from hearth.store.base import Cursor, Page
 
 ID = "0fqzzq8p2srgm0cjb2zaj681jr"
@@ -75,6 +79,7 @@ class World:
         self.older: Cursor | None = None
         self.newer: Cursor | None = None
         self.log_texts: list[str | None] = []
+        self.example: Prediction | None = None
         self.build = Build(
             id="b1", account_id="a1", model_id="m1", model="ada/hello", source=(), created_at=1_700_000_000.0
         )
@@ -192,6 +197,8 @@ MODEL = Model(id="m1", account_id="a1", owner="ada", name="hello", created_at=1_
 
 
 class _Models:
+    hardware = (Hardware(sku="cpu", name="CPU"),)
+
     def __init__(self, world: World) -> None:
         self.world = world
 
@@ -203,11 +210,29 @@ class _Models:
         self.world._called("get", owner=owner, name=name)
         return MODEL
 
-    async def page(self, caller: Account, cursor: Cursor | None) -> Page[Model]:
-        self.world._called("page", cursor=cursor)
+    async def page(self, cursor: Cursor | None, **arguments: Any) -> Page[Model]:
+        self.world._called("page", cursor=cursor, **arguments)
         return Page([MODEL], self.world.older, self.world.newer)
 
-    mine = page
+    async def mine(self, caller: Account, cursor: Cursor | None) -> Page[Model]:
+        return await self.page(cursor)
+
+    async def embed(self, models: Sequence[Model]) -> list[Shown]:
+        return [Shown(m, await self.world.version(VERSION_ID), self.world.example) for m in models]
+
+    async def update(self, caller: Account, owner: str, name: str, fields: dict[str, Any]) -> Model:
+        self.world._called("update", fields=fields)
+        return MODEL
+
+    async def delete(self, caller: Account, owner: str, name: str) -> None:
+        self.world._called("delete", owner=owner, name=name)
+
+    async def delete_version(self, caller: Account, owner: str, name: str, id: str) -> None:
+        self.world._called("delete_version", id=id)
+
+    async def readme(self, caller: Account, owner: str, name: str) -> str:
+        self.world._called("readme")
+        return "# Hello"
 
     async def latest(self, model: Model) -> Version | None:
         return await self.world.version(VERSION_ID)
@@ -222,6 +247,65 @@ class _Models:
         version = await self.world.version(VERSION_ID)
         assert version is not None
         return version
+
+
+class _Examples:
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    async def page(self, caller: Account, owner: str, name: str, cursor: Cursor | None) -> Page[Prediction]:
+        return Page([self.world.prediction_record], None, None)
+
+    async def add(self, caller: Account, owner: str, name: str, prediction_id: str) -> Prediction:
+        self.world._called("add", id=prediction_id)
+        return self.world.prediction_record
+
+    async def remove(self, caller: Account, owner: str, name: str, prediction_id: str) -> None:
+        self.world._called("remove", id=prediction_id)
+
+
+SHELF = Collection(slug="words", name="Words", description="Make text.", created_at=1.0, full_description="# All")
+
+
+class _Collections:
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    async def page(self, cursor: Cursor | None) -> Page[Collection]:
+        return Page([SHELF], None, None)
+
+    async def get(self, caller: Account, slug: str) -> tuple[Collection, list[Shown]]:
+        return SHELF, [Shown(MODEL, None, None)]
+
+    async def create(self, slug: str, **fields: Any) -> Collection:
+        self.world._called("create", slug=slug, **fields)
+        return SHELF
+
+    async def update(self, slug: str, fields: dict[str, Any]) -> Collection:
+        self.world._called("update", slug=slug, fields=fields)
+        return SHELF
+
+    async def delete(self, slug: str) -> None:
+        self.world._called("delete", slug=slug)
+
+    async def add(self, slug: str, model: str) -> None:
+        self.world._called("add", slug=slug, model=model)
+
+    async def remove(self, slug: str, owner: str, name: str) -> None:
+        self.world._called("remove", slug=slug, model=f"{owner}/{name}")
+
+
+class _Search:
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    async def models(self, caller: Account, query: str) -> list[tuple[Shown, float | None]]:
+        self.world._called("models", query=query)
+        return [(Shown(MODEL, None, None), 0.5)]
+
+    async def everything(self, caller: Account, query: str, *, limit: int) -> Found:
+        self.world._called("everything", query=query, limit=limit)
+        return Found([(Shown(MODEL, None, None), 0.5)], [(SHELF, ["ada/hello"])], [Hit("/docs/files", "Files", 1.0)])
 
 
 class _Streams:
@@ -326,6 +410,9 @@ def services(world: World, wire: Wire) -> Services:
         predictions=cast(Any, _Predictions(world)),
         streams=cast(Any, _Streams(world)),
         models=cast(Any, _Models(world)),
+        examples=cast(Any, _Examples(world)),
+        collections=cast(Any, _Collections(world)),
+        search=cast(Any, _Search(world)),
         deployments=cast(Any, None),
         trainings=cast(Any, None),
         pushes=cast(Any, _Pushes(world)),

@@ -62,7 +62,7 @@ async def test_the_account(client: Any) -> None:
     expected = {"type": "user", "username": "ada", "name": "ada", "github_url": None, "avatar_url": None}
     assert (await client.get("/v1/account")).json() == expected
     assert (await client.get("/v1/webhooks/default/secret")).json() == {"key": "whsec_abc="}
-    assert (await client.get("/v1/hardware")).json() == [{"sku": "cpu", "name": "CPU"}]
+    assert (await client.get("/v1/hardware")).json() == [{"sku": "cpu", "name": "CPU", "price": 0.0}]
 
 
 async def test_tokens(client: Any, world: Any) -> None:
