@@ -191,7 +191,7 @@ def test_what_somebody_has_seen_never_runs_again(fresh: Any, tmp_path: Path) -> 
     pieces = models.write("pieces", PIECES).name
     journal = tmp_path / "journal"
     for key in ("one", "two", "three"):
-        created = api.create(pieces, {"key": key, "journal": str(journal), "seconds": 2})
+        created = api.create(pieces, {"key": key, "journal": str(journal), "seconds": 0.5})
         with contextlib.closing(api.events(created["urls"]["stream"])) as events:
             assert next(events).data == "0 "
             server.kill()
