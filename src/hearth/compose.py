@@ -51,6 +51,7 @@ from hearth.service.models import Models
 from hearth.service.predictions import Predictions
 from hearth.service.pushes import Pushes
 from hearth.service.search import Search
+from hearth.service.seeds import Seeds
 from hearth.service.streams import Streams
 from hearth.service.trainings import Trainings
 from hearth.service.versions import Resolver
@@ -178,6 +179,14 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
 
     predictions = Predictions(store=store, bus=bus, versions=resolver, inputs=inputs, clock=clock)
     limits = Limits(store=store, clock=clock, server=Rates(*rate_limits(settings.rate_limits)))
+    deployments = Deployments(
+        store=store,
+        bus=bus,
+        versions=resolver,
+        clock=clock,
+        skus=lambda: [known.sku for known in hardware],
+        quiet=settings.deployment_quiet,
+    )
     services = Services(
         predictions=predictions,
         streams=streams,
@@ -185,14 +194,7 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
         examples=Examples(store=store, models=models),
         collections=Collections(store=store, models=models, clock=clock),
         search=Search(store=store, models=models),
-        deployments=Deployments(
-            store=store,
-            bus=bus,
-            versions=resolver,
-            clock=clock,
-            skus=lambda: [known.sku for known in hardware],
-            quiet=settings.deployment_quiet,
-        ),
+        deployments=deployments,
         trainings=Trainings(
             bus=bus, models=models, versions=resolver, predictions=predictions, inputs=inputs, clock=clock
         ),
@@ -208,6 +210,15 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
         accounts=accounts,
         limits=limits,
         idempotency=Idempotency(store=store, clock=clock),
+        seeds=Seeds(
+            store=store,
+            blobs=blobs,
+            sealer=sealer,
+            clock=clock,
+            models=models,
+            versions=resolver,
+            deployments=deployments,
+        ),
         bus=bus,
         wire=wire,
         metrics=Metrics(engine.metrics.registry),

@@ -17,6 +17,7 @@ from hearth.api import (
     openapi,
     predictions,
     pushes,
+    seeding,
     stream,
     system,
     trainings,
@@ -45,6 +46,7 @@ ROUTES: tuple[Route, ...] = (
     *admin.ROUTES,
     *stream.ROUTES,
     *pushes.ROUTES,
+    *seeding.ROUTES,
     *system.ROUTES,
     Route(
         method="GET",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from hearth.service.predictions import Predictions
     from hearth.service.pushes import Pushes
     from hearth.service.search import Search
+    from hearth.service.seeds import Seeds
     from hearth.service.streams import Streams
     from hearth.service.trainings import Trainings
 
@@ -52,6 +53,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     accounts: Accounts
     limits: Limits
     idempotency: Idempotency
+    seeds: Seeds
     bus: Bus
     wire: Wire
     metrics: Metrics

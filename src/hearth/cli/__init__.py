@@ -19,6 +19,7 @@ from hearth.cli import (
     predictions,
     push,
     run,
+    seed,
     serve,
     token,
     trainings,
@@ -36,6 +37,7 @@ app = typer.Typer(
 for command in (
     serve.serve,
     push.push,
+    seed.seed,
     run.run,
     models.models,
     models.versions,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from hearth.cli.connection import Client, find
+from hearth.cli.connection import Client, Failure, find
 from hearth.cli.options import Data, Json, Limit
 from hearth.cli.output import err, show_json, table, when
 
@@ -24,6 +24,46 @@ def whoami(context: typer.Context, json: Json = False, data: Data = None) -> Non
         show_json(found)
         return
     print(f"{found['username']} ({found['type']})")
+
+
+Rate = Annotated[str | None, typer.Option(metavar="N", help="Calls a minute; 0: no limit, server: as it has it.")]
+
+
+@app.command()
+def limit(
+    username: Annotated[str, typer.Argument(metavar="NAME")],
+    creates: Rate = None,
+    others: Rate = None,
+    retention: Annotated[
+        str | None, typer.Option(metavar="SECONDS", help="Keep data of new API predictions; server: as it has it.")
+    ] = None,
+    json: Json = False,
+    data: Data = None,
+) -> None:
+    """Show or set an account's rate limits and retention. For admins."""
+    given = {"creates_per_minute": creates, "others_per_minute": others, "retention": retention}
+    body = {name: _number(name, text) for name, text in given.items() if text is not None}
+    with Client(find(data)) as client:
+        client.call("GET", f"admin/accounts/{username}")  # only accounts that are there
+        found = client.call("PUT", f"admin/accounts/{username}", json=body)
+    if json:
+        show_json(found)
+        return
+    unset = {None: "as the server has it", 0: "no limit"}
+    table(
+        ("ACCOUNT", "CREATES A MINUTE", "OTHERS A MINUTE", "RETENTION"),
+        [(username, *(unset.get(found[n], found[n]) for n in ("creates_per_minute", "others_per_minute")),
+          unset[None] if found["retention"] is None else f"{found['retention']:g} s")],
+        "",
+    )  # fmt: skip
+
+
+def _number(name: str, text: str) -> int | None:
+    if text == "server":
+        return None
+    if not text.isdecimal():
+        raise Failure(f"{name}: expected a number or `server`, got {text!r}")
+    return int(text)
 
 
 @app.command("list")

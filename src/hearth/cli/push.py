@@ -41,29 +41,34 @@ def push(
     """Push a Cog model: it becomes a version, ready to run."""
     split(model)
     folder = folder.expanduser()
+    with Client(find(data)) as client:
+        ended = send(client, folder, model, create=create, public=public, quiet=json)
+    if json:
+        show_json(ended)
+    if ended["status"] != "succeeded":
+        raise Failure("The build failed." if not json else f"The build failed: {ended['error']}")
+    if json:
+        return
+    err.print(f"Version {ended['version']}")
+    err.print(f"Run it: hearth run {model}")
+    print(f"{model}:{ended['version']}")
+
+
+def send(client: Client, folder: Path, model: str, *, create: bool, public: bool, quiet: bool) -> dict[str, Any]:
+    """Push a folder; the build as it ended."""
     if not (folder / "cog.yaml").is_file():
         raise Failure(f"{folder} holds no cog.yaml.", "Push the folder of a Cog model; `cog init` makes one.")
     files = list(source(folder))
     manifest = [{k: v for k, v in f.items() if k != "file"} for f in files]
     total = sum(f["size"] for f in files)
     err.print(f"Pushing {folder} to {model}: {len(files)} files, {size(total)}")
-    with Client(find(data)) as client:
-        body = {"source": manifest, "create": create, "visibility": "public" if public else None}
-        started = client.call("POST", f"models/{model}/pushes", json=body)
-        if missing := set(started["missing"]):
-            _upload(client, started["id"], [f for f in files if f["sha256"] in missing], json)
-        else:
-            err.print("Every file is on the server already.")
-        ended = _follow(client, started["id"], quiet=json)
-        if json:
-            show_json(ended)
-        if ended["status"] != "succeeded":
-            raise Failure("The build failed." if not json else f"The build failed: {ended['error']}")
-        if json:
-            return
-        err.print(f"Version {ended['version']}")
-        err.print(f"Run it: hearth run {model}")
-        print(f"{model}:{ended['version']}")
+    body = {"source": manifest, "create": create, "visibility": "public" if public else None}
+    started = client.call("POST", f"models/{model}/pushes", json=body)
+    if missing := set(started["missing"]):
+        _upload(client, started["id"], [f for f in files if f["sha256"] in missing], quiet)
+    else:
+        err.print("Every file is on the server already.")
+    return _follow(client, started["id"], quiet=quiet)
 
 
 def source(folder: Path) -> Iterator[dict[str, Any]]:

@@ -28,7 +28,6 @@ class Rates(NamedTuple):
         return None if self.others is None else self.others * READS
 
 
-
 def rates(server: Rates, creates: int | None, others: int | None) -> Rates:
     """An account's rates: its own numbers where it has some (0: no limit), else the server's."""
     return Rates(

@@ -420,6 +420,7 @@ def services(world: World, wire: Wire) -> Services:
         accounts=cast(Any, world),
         limits=Limits(store=cast(Any, None), clock=SystemClock()),
         idempotency=cast(Any, None),
+        seeds=cast(Any, None),
         bus=cast(Any, _Bus()),
         wire=wire,
         metrics=Metrics(),
