@@ -78,6 +78,7 @@ async def _create(
         retention=retention,
         once=once.of(request, body),
         origin=request.origin,
+        deployment=deployment,
     )
     origin = request.origin
     request.reply_headers.append((b"location", f"{origin}/v1/predictions/{prediction.id}".encode("latin-1")))

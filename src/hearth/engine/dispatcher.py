@@ -424,6 +424,8 @@ class Dispatcher:
         surplus = len(pool.hosts) - max(lane.maximum or 0, pool.minimum)
         for host in [host for host in pool.hosts.values() if host.free and not host.running][: max(surplus, 0)]:
             self._supervisor.end(host, f"max_instances is {lane.maximum} now", self._options.stop_grace)
+        if prove and any(host.serving for host in pool.hosts.values()):  # it served before, and has not ended yet
+            self.watcher.lane_ready(lane)
         self._look_again(pool)
         self._plan(pool)
         self._tidy(pool)

@@ -217,6 +217,20 @@ async def test_a_release_whose_setup_fails_takes_no_traffic_and_says_so(started:
     assert (await desk.run(again)).version == new.id
 
 
+async def test_the_way_back_is_short_while_the_former_release_is_still_there(started: Start) -> None:
+    bench = await started()
+    desk, old, new = Desk(bench), await bench.version(), await bench.version()
+    deployment = await desk.create(old, least=1)
+    await bench.runtime.until(ready=1)
+    changed = await desk.update(deployment, version=new.id)
+    await bench.runtime.until(ready=2)
+    back = await desk.update(changed, version=old.id)
+    found = await desk.now(back)
+    assert (found.current.state, found.route.number, found.route.version) == (ReleaseState.LIVE, 3, old.id)
+    await bench.advance(10)
+    assert (desk.versions, len(bench.runtime.specs)) == ([old.id], 2)
+
+
 async def test_bounds_change_without_a_boot(started: Start) -> None:
     bench = await started()
     desk, version = Desk(bench), await bench.version()
