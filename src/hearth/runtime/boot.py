@@ -161,7 +161,8 @@ class Boot:
                 await self._until_ready(group, coglet)
         except TimeoutError:
             group.drain()
-            raise self._failed(f"it took longer than {limit:g} seconds") from None
+            words = str(self._runtime_words)
+            raise self._failed(f"it took longer than {limit:g} seconds", words) from None
 
     async def _until_ready(self, group: Group, coglet: Coglet) -> None:
         loop = asyncio.get_running_loop()
@@ -185,11 +186,11 @@ class Boot:
         group.drain()
         if _PORT_TAKEN in str(self._runtime_words):
             raise PortTaken
-        raise self._failed(f"its process {processes.ending(group.exited.result())}")
+        raise self._failed(f"its process {processes.ending(group.exited.result())}", str(self._runtime_words))
 
-    def _failed(self, reason: str) -> SetupFailed:
-        logs = str(self._setup_logs) or str(self._runtime_words)
-        return SetupFailed(f"The model's setup failed: {reason}", logs=logs)
+    def _failed(self, reason: str, words: str = "") -> SetupFailed:
+        """`words`: coglet's own, for when it is coglet that failed before the model could say anything."""
+        return SetupFailed(f"The model's setup failed: {reason}", logs=str(self._setup_logs) or words)
 
 
 def slots(spec: InstanceSpec) -> int:

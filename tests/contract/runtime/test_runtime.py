@@ -391,6 +391,22 @@ async def test_a_death_in_setup_says_how_and_leaves_nothing(models: Models, deat
     assert models.left(spec.id) == []
 
 
+async def test_a_silent_death_in_setup_has_no_logs(models: Models) -> None:
+    folder = models.folder(
+        """
+        import os
+        class Predictor:
+            def setup(self):
+                os._exit(7)
+            def run(self) -> str:
+                return "ready"
+        """
+    )
+    with pytest.raises(SetupFailed) as caught:
+        await models.runtime.start(await models.spec(folder), lambda _: None)
+    assert caught.value.logs == "", "not coglet's own words"
+
+
 async def test_a_setup_that_hangs_is_ended_at_its_deadline(models: Models) -> None:
     spec = await models.spec("setup-hangs", setup_timeout=1.5)
     with pytest.raises(SetupFailed) as caught:
