@@ -169,18 +169,14 @@ def test_nothing_acknowledged_is_lost(fresh: Any, hooks: Any, tmp_path: Path) ->
 def _every_end_was_told(load: Load, hooks: Any, api: Any) -> None:
     """Those that a killed server had not sent are due within seconds of the start."""
     wanted = set(load.acknowledged)
-    count = 0
-    while True:
-        told = {c.json()["id"]: c.json() for c in hooks.caught}
-        if wanted <= told.keys():
-            break
-        count = max(count, len(hooks.caught)) + 1
+    caught = hooks.caught
+    while missing := wanted - {c.json()["id"] for c in caught}:
         try:
-            hooks.wait(count, timeout=30)
+            caught = hooks.wait(len(caught) + 1, timeout=30)
         except TimeoutError:
-            missing = wanted - told.keys()
             shown = [api.call("GET", f"predictions/{id}/webhooks") for id in sorted(missing)[:3]]
             raise AssertionError(f"{len(missing)} ends were never told: {shown}") from None
+    told = {c.json()["id"]: c.json() for c in caught}
     for id in wanted:
         assert told[id]["status"] == api.get(id)["status"]
 
