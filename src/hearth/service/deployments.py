@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Collection
 from typing import Any
@@ -127,18 +128,17 @@ class Deployments:
     async def delete(self, caller: Account, owner: str, name: str) -> None:
         """Raises NotFound, and Conflict, with the rule, for one that is online or was used lately."""
         deployment = await self.get(caller, owner, name)
-        minutes = f"{self._quiet / 60:g} minutes"
-        rule = f"A deployment can be deleted once it has been offline and unused for {minutes}"
+        rule = f"A deployment can be deleted once it has been offline and unused for {_about(self._quiet)}"
         running = sum(1 for instance in self._bus.instances() if instance.deployment == deployment.full_name)
         if deployment.current.max_instances and (running or deployment.current.min_instances):
-            now = f"has {running} running" if running else f"keeps {deployment.current.min_instances}"
+            count, verb = (running, "runs") if running else (deployment.current.min_instances, "keeps")
             raise Conflict(
-                f"{rule}; it {now} {'instance' if now.endswith(' 1') or running == 1 else 'instances'}.",
+                f"{rule}; it {verb} {count} {'instance' if count == 1 else 'instances'}.",
                 hint="Set min_instances and max_instances to 0 to take it offline.",
             )
         used = await self._store.deployments.last_used(deployment.full_name)
         if used is not None and (left := used + self._quiet - self._clock.now()) > 0:
-            when = "has predictions that have not ended" if used == float("inf") else f"can be in {_about(left)}"
+            when = "has predictions that have not ended" if used == math.inf else f"can be in {_about(left)}"
             raise Conflict(f"{rule}; it {when}.")
         await self._store.deployments.delete(deployment.id)
         self._changed(deployment)
@@ -196,4 +196,6 @@ class Deployments:
 
 
 def _about(seconds: float) -> str:
-    return f"{seconds / 60:.0f} minutes" if seconds >= 90 else f"{max(seconds, 1):.0f} seconds"
+    if seconds >= 90:
+        return f"{seconds / 60:.0f} minutes"
+    return f"{seconds:.0f} seconds" if seconds > 1 else "a second"
