@@ -74,4 +74,4 @@ def _kind(device: Device) -> tuple[str, str]:
         return "gpu-a100-large", "Nvidia A100 (80GB)"
     plain = " ".join(_NOISE.sub(" ", device.name.replace("-", " ")).split()) or "unknown"
     maker = "" if plain.startswith(("Apple", "AMD", "Intel")) else "Nvidia "
-    return "gpu-" + re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-"), f"{maker}{plain}"
+    return "gpu-" + (re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-") or "unknown"), f"{maker}{plain}"

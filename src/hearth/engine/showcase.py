@@ -50,21 +50,21 @@ class Showcase:
     ) -> None:
         """Run them, as predictions of the model's owner. One that succeeds becomes an example by being recorded
         so (`store.base.Examples`); one that is wrong costs the push nothing but a line of its log."""
-        schema = InputSchema.parse(version.openapi_schema)
+        schema, now = InputSchema.parse(version.openapi_schema), self._clock.now()
         if len(inputs) > MAX_EXAMPLES:
             log(f"Warning: hearth.yaml: examples: the first {MAX_EXAMPLES} are run, the others are left out")
         for number, input in enumerate(inputs[:MAX_EXAMPLES]):
             try:
-                await self._run(model, version, schema, input, folder)
+                await self._run(model, version, schema, input, folder, at=now + number * 1e-6)  # in their order
             except _Refused as refused:
                 log(f"Warning: hearth.yaml: examples[{number}]: {refused}")
             else:
                 log(f"Example {number + 1} of {len(inputs)} is in line")
 
     async def _run(
-        self, model: Model, version: Version, schema: InputSchema, input: dict[str, Any], folder: Path
+        self, model: Model, version: Version, schema: InputSchema, input: dict[str, Any], folder: Path, *, at: float
     ) -> None:
-        id, now = ids.sortable(), self._clock.now()
+        id = ids.sortable()
         if schema.secret_fields & input.keys():
             raise _Refused("an example is public and cannot have secret inputs")
         given = {
@@ -81,13 +81,13 @@ class Showcase:
             model=version.model,
             version=version.id,
             input=checked,
-            created_at=now,
+            created_at=at,
             source=EXAMPLE,
             events=1,
         )
         owner = self._bus.owner
-        lease = None if owner is None else Lease(owner, now + self._lease)
-        await self._store.predictions.create(prediction, [Event(0, Kind.QUEUED, now, {})], lease=lease)
+        lease = None if owner is None else Lease(owner, at + self._lease)
+        await self._store.predictions.create(prediction, [Event(0, Kind.QUEUED, at, {})], lease=lease)
         self._bus.submit(NewPrediction(prediction=prediction, version=version))
 
     async def _files(self, model: Model, value: Any, folder: Path, prediction_id: str) -> Any:
