@@ -193,8 +193,9 @@ class Runner:
         """The items that were shown, and whatever the outcome has beyond them."""
         items = ticket.live.items
         if not items:
-            nothing = [] if ticket.plan.schema.output_kind.is_iterator and outcome.status == "succeeded" else None
-            return await outlet.stored(outcome.output) if outcome.output is not None else nothing
+            if outcome.output is not None:
+                return await outlet.stored(outcome.output)
+            return [] if ticket.plan.schema.output_kind.is_iterator and outcome.status == "succeeded" else None
         rest = outcome.output[outlet.count :] if isinstance(outcome.output, list) else []
         return [*items, *[await outlet.stored(item) for item in rest]]
 

@@ -150,7 +150,7 @@ class Live:
         self.resolver = Resolver(store=store, clock=clock)
         self.accounts = Accounts(store=store, sealer=sealer, clock=clock)
         self.files = Files(store=store, blobs=self.blobs, clock=clock, signing_key=b"key", max_file=1 << 20)
-        self.models = Models(store=store, versions=self.resolver, clock=clock)
+        self.models = Models(store=store, blobs=self.blobs, bus=bus, versions=self.resolver, clock=clock)
         inputs = Inputs(store=store, blobs=self.blobs, sealer=sealer, clock=clock)
         self.predictions = Predictions(store=store, bus=bus, versions=self.resolver, inputs=inputs, clock=clock)
         self.streams = Streams(store=store, bus=bus, key=b"key", heartbeat=0.02)

@@ -118,8 +118,10 @@ async def test_what_is_not_ours_goes_to_the_pages(services: Services, options: O
 
     app = create_app(services, options=options, fallback=pages)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://x") as client:
-        assert (await client.get("/")).text == "a page"
-        assert (await client.get("/v1/unknown")).status_code == 404
+        browser = {"Accept": "text/html,application/xhtml+xml"}
+        assert (await client.get("/", headers=browser)).text == "a page"
+        assert (await client.get("/v1/unknown", headers=browser)).json()["status"] == 404
+        assert (await client.get("/unknown")).json()["status"] == 404  # a program gets JSON
 
 
 async def test_health_and_metrics(client: Any, world: Any) -> None:
