@@ -54,6 +54,9 @@ _EXAMPLES: dict[str, Any] = {
     "trainings.create": {"destination": "alice/tuned", "input": {"data": "https://example.com/words.txt"}},
     "tokens.create": {"name": "laptop"},
 }  # fmt: skip
+_PLAIN = frozenset({"search", "search.query"})
+"""Answer a missing query with a bare detail, as Replicate does (replicate-platform.md 5.1)."""
+_DETAIL = {"type": "object", "required": ["detail"], "properties": {"detail": {"type": "string"}}}
 _SINGULAR = {"pushes": "push", "deliveries": "delivery", "predictions": "prediction"}
 _FORM = {
     "type": "object",
@@ -159,7 +162,10 @@ def _responses(route: Route, known: dict[str, Any]) -> Iterable[tuple[int, dict[
         yield 304, {"description": "Unchanged"}
         yield 416, {"description": "There is no such part", **_problem(known)}
     for status in sorted({status_for(kind) for kind in _failures(route)}):
-        yield status, {"description": _STATUS[status], **_problem(known)}
+        problem = _problem(known)
+        if status == 400 and route.operation_id in _PLAIN:
+            problem["content"]["application/json"] = {"schema": _DETAIL}
+        yield status, {"description": _STATUS[status], **problem}
 
 
 def _failures(route: Route) -> Failures:

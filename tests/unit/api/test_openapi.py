@@ -79,7 +79,7 @@ def test_every_failure_is_a_problem(ours: dict[str, Any]) -> None:
     for method, path, operation in operations(ours):
         for status, answer in operation["responses"].items():
             if int(status) >= 400:
-                assert list(answer["content"]) == ["application/problem+json"], (method, path, status)
+                assert "application/problem+json" in answer["content"], (method, path, status)
 
 
 def test_no_operation_is_missing(ours: dict[str, Any], theirs: dict[str, Any]) -> None:
@@ -126,7 +126,9 @@ def test_answers_have_their_fields(ours: dict[str, Any], theirs: dict[str, Any])
         for status, answer in operation["responses"].items():
             if int(status) >= 400 or "content" not in answer:
                 continue
-            _compare(body_schema(answer, theirs), body_schema(have[name]["responses"][status], ours), theirs, ours, name)
+            _compare(
+                body_schema(answer, theirs), body_schema(have[name]["responses"][status], ours), theirs, ours, name
+            )
 
 
 def _compare(
