@@ -7,15 +7,13 @@ from msgspec import UNSET, UnsetType
 
 from hearth import errors
 from hearth.api import paging, shown
-from hearth.api.http import JSON, Reply, Request
+from hearth.api.http import Request
 from hearth.api.route import CURSOR, FIELDS, NOT_FOUND, Auth, Content, Parameter, Route
 from hearth.api.shown import CollectionBody, CollectionDetail, SearchBody
 from hearth.api.wire import PageBody
 from hearth.errors import InvalidRequest, Pointer
 
 MOST = 50
-_NO_QUERY = Reply(400, b'{"detail":"Query parameter \\"query\\" is required"}', JSON)
-"""This one has a shape of its own: replicate-platform.md 5.1."""
 
 
 class CreateCollection(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,13 +35,13 @@ class AddModel(msgspec.Struct, frozen=True, kw_only=True):
     """`owner/name`."""
 
 
-async def search(request: Request) -> SearchBody | Reply:
+async def search(request: Request) -> SearchBody:
     """The query is a parameter, or, with the method QUERY, the body."""
     query = request.query.get("query", "").strip()
     if not query and request.method == "QUERY":
         query = (await request.body(64 * 1024)).decode("utf-8", "replace").strip()
     if not query:
-        return _NO_QUERY
+        raise InvalidRequest('Query parameter "query" is required')
     text = request.query.get("limit") or "20"
     if not (text.isascii() and text.isdigit() and 1 <= int(text[:4]) <= MOST):
         raise InvalidRequest(errors=(Pointer("/limit", f"limit: must be a number from 1 to {MOST}"),))

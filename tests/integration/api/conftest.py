@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import msgspec
@@ -30,7 +30,9 @@ from hearth.domain.model import Model, Recipe, Version
 from hearth.domain.prediction import Prediction, Step, transition
 from hearth.seal import Sealer
 from hearth.service.accounts import Accounts
+from hearth.service.collections import Collections
 from hearth.service.deployments import Deployments
+from hearth.service.examples import Examples
 from hearth.service.files import Files
 from hearth.service.idempotency import Idempotency
 from hearth.service.inputs import Inputs
@@ -38,6 +40,7 @@ from hearth.service.limits import Limits
 from hearth.service.models import Models
 from hearth.service.predictions import Predictions
 from hearth.service.pushes import Pushes
+from hearth.service.search import Search
 from hearth.service.streams import Streams
 from hearth.service.trainings import Trainings
 from hearth.service.versions import Resolver
@@ -160,6 +163,10 @@ class Live:
             predictions=self.predictions,
             streams=self.streams,
             models=self.models,
+            seeds=cast(Any, None),
+            examples=Examples(store=store, models=self.models),
+            collections=Collections(store=store, models=self.models, clock=clock),
+            search=Search(store=store, models=self.models),
             deployments=Deployments(
                 store=store, bus=bus, versions=self.resolver, clock=clock, skus=lambda: ["cpu"], quiet=0.0
             ),

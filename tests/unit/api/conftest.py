@@ -106,6 +106,16 @@ class World:
     async def disable_token(self, caller: Account, name: str) -> None:
         self._called("disable_token", name=name)
 
+    async def create(self, admin: Account, username: str, **fields: Any) -> Account:
+        self._called("create_account", username=username, **fields)
+        return msgspec.structs.replace(self.account_record, username=username)
+
+    async def page(self, admin: Account, cursor: Cursor | None) -> Page[Account]:
+        return Page([self.account_record], None, None)
+
+    async def named(self, admin: Account, username: str) -> Account:
+        return self.account_record
+
     async def webhook_secret(self, caller: Account) -> str:
         self._called("webhook_secret")
         return "whsec_abc="
