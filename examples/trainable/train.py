@@ -18,7 +18,7 @@ class TrainingOutput(BaseModel):
 def train(
     examples_file: Path = Input(description="One example per line: a label, a tab, a text."),
     smoothing: float = Input(description="Higher values trust rare words less.", default=1.0, ge=0.01, le=100),
-    rounds: int = Input(description="Rounds of cross-validation, to tell the accuracy.", default=5, ge=2, le=20),
+    rounds: int = Input(description="Rounds of cross-validation, to tell the accuracy.", default=10, ge=2, le=20),
 ) -> TrainingOutput:
     pairs = examples(File(str(examples_file)).read_text(encoding="utf-8"))
     print(f"{len(pairs)} examples of {', '.join(sorted({label for label, _ in pairs}))}")
