@@ -1,6 +1,7 @@
 """`make bench`: what Hearth costs on top of bare coglet, measured beside it in the same run.
 
     python -m bench [--quick] [--tls]
+    python -m bench scale [--quick]     a full store against an almost empty one: bench/scale.py
 
 Figures of one machine mean little; the ratios of one run mean something. Results go to bench/results/.
 """
@@ -12,6 +13,7 @@ import asyncio
 import json
 import platform
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
@@ -23,6 +25,7 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
+from bench import scale
 from bench.coglet import BareCoglet
 from bench.http import Connection, Timing
 from hearth import __version__
@@ -216,6 +219,8 @@ def _streaming(server: LiveServer, version: str) -> dict[str, Any]:
 
 
 def main() -> None:
+    if sys.argv[1:2] == ["scale"]:
+        sys.exit(1 if scale.main(sys.argv[2:]) else 0)
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer requests: a look, not a result")
     quick = parser.parse_args().quick
