@@ -3,7 +3,7 @@
 A bucket is filled with the whole minute's allowance when its first call comes, and filled again a minute later:
 a burst of everything at once is fine, the call after the last one waits for the next filling. So the numbers mean
 what they say: 600 a minute lets 600 through and answers the 601st with the seconds until it may come again
-(replicate-platform.md 5.2; docs/decisions/0007-rate-limits.md).
+(replicate-platform.md 5.2; docs/decisions/0008-rate-limits.md).
 """
 
 from __future__ import annotations
