@@ -105,6 +105,48 @@ def test_python_1_has_every_operation(py1: replicate.Client, models: Models, api
         py1.deployments.delete("admin", "py-app")
 
 
+PY2 = """
+made = replicate.deployments.create(
+    name="{name}", model="{model}", version="{version}", hardware="cpu", min_instances=0, max_instances=1
+)
+changed = replicate.deployments.update(deployment_owner="admin", deployment_name="{name}", max_instances=2)
+same = replicate.deployments.update(deployment_owner="admin", deployment_name="{name}")
+prediction = replicate.deployments.predictions.create(
+    deployment_owner="admin", deployment_name="{name}", input={{"text": "x"}}, prefer="wait=60"
+)
+found = replicate.deployments.get(deployment_owner="admin", deployment_name="{name}")
+listed = [each.name for each in replicate.deployments.list()]
+return [
+    made.current_release.number, changed.current_release.number, same.current_release.number, prediction.output,
+    found.current_release.configuration.max_instances, "{name}" in listed,
+]
+"""
+JS = """
+const [owner, name] = ["admin", "{name}"];
+const made = await replicate.deployments.create({{
+  name, model: "{model}", version: "{version}", hardware: "cpu", min_instances: 0, max_instances: 1,
+}});
+const changed = await replicate.deployments.update(owner, name, {{ max_instances: 2 }});
+const same = await replicate.deployments.update(owner, name, {{}});
+let prediction = await replicate.deployments.predictions.create(owner, name, {{ input: {{ text: "x" }} }});
+prediction = await replicate.wait(prediction);
+const found = await replicate.deployments.get(owner, name);
+const listed = (await replicate.deployments.list()).results.map((each) => each.name);
+return [
+  made.current_release.number, changed.current_release.number, same.current_release.number, prediction.output,
+  found.current_release.configuration.max_instances, listed.includes(name),
+];
+"""
+
+
+@pytest.mark.parametrize("client", ["py2", "js"])
+def test_other_clients_have_them_too(client: str, models: Models, request: pytest.FixtureRequest) -> None:
+    program, model, text = request.getfixturevalue(client), write(models, "hello"), {"py2": PY2, "js": JS}[client]
+    name = f"{client}-app"
+    said = program(text.format(name=name, model=model.name, version=model.version))
+    assert said == [1, 2, 2, "hello", 2, True]
+
+
 def test_an_unchanged_update_makes_no_release(api: Api, models: Models) -> None:
     model = write(models, "hello")
     made = create(api, "same", model)

@@ -74,6 +74,42 @@ def test_python_1_trains_a_model_and_runs_what_came_of_it(py1: replicate.Client,
     assert training.id not in [p.id for p in py1.predictions.list()]
 
 
+PY2 = """
+import time
+training = replicate.trainings.create(
+    model_owner="admin", model_name="trainer", version_id="{version}", destination="{to}",
+    input={{"text": "data:text/plain,one two two"}},
+)
+while training.status not in ("succeeded", "failed", "canceled"):
+    time.sleep(0.1)
+    training = replicate.trainings.get(training_id=training.id)
+again = replicate.trainings.cancel(training_id=training.id)
+listed = [each.id for each in replicate.trainings.list()]
+return [training.status, training.output.version, again.status, training.id in listed]
+"""
+JS = """
+let training = await replicate.trainings.create("admin", "trainer", "{version}", {{
+  destination: "{to}", input: {{ text: "data:text/plain,one two two" }},
+}});
+while (!["succeeded", "failed", "canceled"].includes(training.status)) {{
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  training = await replicate.trainings.get(training.id);
+}}
+const again = await replicate.trainings.cancel(training.id);
+const listed = (await replicate.trainings.list()).results.map((each) => each.id);
+return [training.status, training.output.version, again.status, listed.includes(training.id)];
+"""
+
+
+@pytest.mark.parametrize("client", ["py2", "js"])
+def test_other_clients_train_too(client: str, api: Api, trainer: Model, request: pytest.FixtureRequest) -> None:
+    program, to = request.getfixturevalue(client), destination(api, f"by-{client}")
+    text = {"py2": PY2, "js": JS}[client]
+    status, version, again, listed = program(text.format(version=trainer.version, to=to))
+    assert (status, again, listed) == ("succeeded", "succeeded", True)
+    assert api.run(version, {"word": "two"})["output"] == 2
+
+
 def test_the_command_trains_and_prints_the_version(server: LiveServer, trainable: Model) -> None:
     said = server.hearth(
         "train", trainable.name, "admin/by-command", "--create", "-i", f"examples_file=@{EXAMPLE / 'tickets.tsv'}"

@@ -170,8 +170,10 @@ class Dispatcher:
         ticket.live.explain = None
 
     def _pool(self, version: Version, lane: Lane) -> Pool:
+        """A prediction that comes late brings bounds of the past: only `serve` says what is kept running."""
         pool = self._pools.get(lane.key)
         if pool is None:
+            lane = replace(lane, minimum=0) if lane.minimum else lane
             pool = self._pools[lane.key] = Pool(version, lane)
         return pool
 

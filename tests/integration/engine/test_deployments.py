@@ -66,9 +66,11 @@ class Desk:
         assert found is not None
         return found
 
-    async def submit(self, deployment: Deployment) -> str:
-        """A prediction for the release that serves."""
-        bench, deployment = self.bench, await self.now(deployment)
+    async def submit(self, deployment: Deployment, *, stale: bool = False) -> str:
+        """A prediction for the release that serves; `stale`: by what is known of it."""
+        bench = self.bench
+        if not stale:
+            deployment = await self.now(deployment)
         version = await bench.store.versions.get(deployment.route.version)
         assert version is not None
         prediction = Prediction(
@@ -309,6 +311,23 @@ async def test_predictions_of_a_deployment_survive_a_restart(bench: Any) -> None
         assert (await second.end(orphan)).phase is Phase.CANCELED
         assert all(spec.version_id == version.id for spec in second.runtime.specs)
         assert len(second.runtime.specs) == 1
+
+
+async def test_a_late_prediction_keeps_nothing_running(started: Start) -> None:
+    bench = await started(idle_timeout=60.0)
+    desk, old, new = Desk(bench), await bench.version(), await bench.version()
+    deployment = await desk.create(old, least=1)
+    await bench.runtime.until(ready=1)
+    before = await desk.now(deployment)
+    changed = await desk.update(deployment, version=new.id)
+    await bench.runtime.until(ready=2)
+    await desk.now(changed)
+    await bench.advance(10)
+    assert desk.versions == [new.id]
+    late = await desk.submit(before, stale=True)
+    assert (await bench.end(late)).version == old.id
+    await bench.advance(70)
+    assert desk.versions == [new.id]
 
 
 async def test_nobody_elses_prediction_gets_the_room_of_a_kept_instance(started: Start) -> None:
