@@ -66,7 +66,7 @@ def test_a_world_is_seeded(server: LiveServer, world: Path) -> None:
     [
         ("accounts:\n  - username: a\n    tokns: []\n", ":3: accounts: tokns: no such key"),
         ("accounts:\n  - name: a\n", ":2: accounts: username is missing"),
-        ("acounts: []\n", ":1: acounts: there is no such section"),
+        ("account: []\n", ":1: account: there is no such section"),
         ("models:\n  model: a/b\n", ":1: models: expected a list"),
         ("accounts:\n  - username: A B\n", ":2: accounts: "),
         ("models: [\n", "is not YAML"),
