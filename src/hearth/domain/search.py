@@ -13,7 +13,7 @@ MAX_LETTERS = 64
 CANDIDATES = 64
 """Things that share letters with the search, the most promising ones, of which likeness is computed."""
 ALIKE = 0.45
-"""From here on a word counts as the other one spelled wrong: `wisper` and `whisper` have 0.67."""
+"""From here on a word counts as the other one spelled wrong: `whispr` and `whisper` have 0.67."""
 
 _WORD = re.compile(r"[^\W_]+")
 

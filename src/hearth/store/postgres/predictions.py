@@ -235,10 +235,11 @@ class PostgresPredictions:
 async def _publish(connection: Any, version: Version) -> None:
     """A destination that was deleted meanwhile gets no version; the training has succeeded even so."""
     row, latest, weights = trained(version)
-    if changed(await connection.execute(MAKE_LATEST, *latest)):
-        # If it exists already, it has weights of the same content.
-        if changed(await connection.execute(INSERT_VERSION, *clean(row))):
-            await connection.execute(KEEP_WEIGHTS, weights)
+    if not changed(await connection.execute(MAKE_LATEST, *latest)):
+        return
+    # If it exists already, it has weights of the same content.
+    if changed(await connection.execute(INSERT_VERSION, *clean(row))):
+        await connection.execute(KEEP_WEIGHTS, weights)
 
 
 def _segment(events: Sequence[Event]) -> tuple[int, int, str]:
