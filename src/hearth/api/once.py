@@ -11,8 +11,8 @@ from hearth.api.http import Reply, Request
 from hearth.domain.limits import Once
 from hearth.service.idempotency import Answer, once
 
-ANSWERED = frozenset({"models.create", "deployments.create", "trainings.create"})
-"""Operations whose answer is kept. Predictions are known by their id and shown as they are now; files by content."""
+ANSWERED = frozenset({"models.create", "deployments.create"})
+"""Operations whose answer is kept. Predictions and trainings are known by their id and shown as they are now."""
 HEADER = b"idempotency-key"
 _AGAIN = (b"idempotency-replayed", b"true")
 

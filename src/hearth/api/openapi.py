@@ -19,7 +19,8 @@ from hearth.api.errors import Problem, status_for
 from hearth.api.route import Auth, Content, Failures, Parameter, Route
 
 _KEYED = once.ANSWERED | {
-    "predictions.create", "models.predictions.create", "deployments.predictions.create", "files.create",
+    "predictions.create", "models.predictions.create", "deployments.predictions.create", "trainings.create",
+    "files.create",
 }  # fmt: skip
 _IDEMPOTENCY_KEY = Parameter(
     "Idempotency-Key", "Within 24 hours, the same key gives the first answer again instead of another one.", "header"

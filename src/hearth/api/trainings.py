@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from hearth import errors
-from hearth.api import paging
+from hearth.api import once, paging
 from hearth.api.http import Request
 from hearth.api.predictions import EventName
 from hearth.api.route import CURSOR, NOT_FOUND, Route
@@ -32,6 +32,7 @@ async def create(request: Request, body: CreateTraining) -> TrainingBody:
         input=body.input,
         webhook=body.webhook or None,
         webhook_events=body.webhook_events_filter or None,
+        once=once.of(request, body),
         origin=request.origin,
     )
     location = f"{request.origin}/v1/trainings/{training.id}"

@@ -73,8 +73,8 @@ class Predictions:
         has it. With `once`, asking again gives the same prediction as it is then. Raises InvalidVersion, NotFound,
         InvalidInput, InvalidRequest, and KeyReused if the key stands for another request.
         """
-        if once is not None and (earlier := await self._earlier(caller, once)) is not None:
-            return await self._as_it_is(caller, earlier, hold)
+        if once is not None and (earlier := await self.again(caller, once, hold)) is not None:
+            return earlier
         lane = None
         if deployment is not None:
             version, lane = deployment.route.version, deployment.lane(deployment.route)
@@ -103,12 +103,12 @@ class Predictions:
         work = NewPrediction(prediction=prediction, version=found.version, secrets=secrets, lane=lane)
         if not hold:
             if not await self.accept(work, once=once):
-                return await self._first(caller, once, id, hold)
+                return await self.first(caller, once, id, hold)
             return prediction
         end = _End(self._bus, id)  # before the engine hears of it, so that nothing is missed
         try:
             if not await self.accept(work, linger=LINGER, once=once):
-                return await self._first(caller, once, id, hold)
+                return await self.first(caller, once, id, hold)
             if not await end.within(hold):
                 return await self._after_hold(prediction)
             return end.prediction or await self._stored(caller, id)
@@ -206,21 +206,21 @@ class Predictions:
             raise NotFound("There is no such delivery that could be sent again.")
         self._bus.submit(DeliveryDue())
 
-    async def _earlier(self, caller: Account, once: Once) -> str | None:
-        """The id of what the key made before. Raises KeyReused."""
+    async def again(self, caller: Account, once: Once, hold: float | None = None) -> Prediction | None:
+        """What the key made before, as it is now or as it ended within `hold` seconds. Raises KeyReused."""
         kept = await self._store.idempotency.get(caller.id, once.key, self._clock.now())
         if kept is None:
             return None
         check(once, kept)
-        return kept.prediction_id
+        return await self._as_it_is(caller, kept.prediction_id, hold) if kept.prediction_id else None
 
-    async def _first(self, caller: Account, once: Once | None, id: str, hold: float | None) -> Prediction:
+    async def first(self, caller: Account, once: Once | None, id: str, hold: float | None = None) -> Prediction:
         """Of several at once with the same key, the one that was stored. `id` is the one that was not."""
         await self._inputs.discard(id)
-        earlier = None if once is None else await self._earlier(caller, once)
+        earlier = None if once is None else await self.again(caller, once, hold)
         if earlier is None:
             raise Conflict("The idempotency key was given up at this moment.", hint="Send the request again.")
-        return await self._as_it_is(caller, earlier, hold)
+        return earlier
 
     async def _as_it_is(self, caller: Account, id: str, hold: float | None) -> Prediction:
         """Now, or as it ended within `hold` seconds."""

@@ -15,6 +15,7 @@ from hearth.clock import Clock
 from hearth.domain import lane
 from hearth.domain.account import Account
 from hearth.domain.events import Event
+from hearth.domain.limits import Once
 from hearth.domain.model import Version
 from hearth.domain.prediction import Prediction, PredictionKind
 from hearth.domain.schema import InputSchema
@@ -48,11 +49,14 @@ class Trainings:
         input: Any,
         webhook: str | None = None,
         webhook_events: Sequence[str] | None = None,
+        once: Once | None = None,
         origin: str,
         source: str = "api",
     ) -> Prediction:
         """Durable when it returns. Raises NotFound for a version or a destination that is not there,
-        InvalidRequest for a version that cannot be trained, and InvalidInput."""
+        InvalidRequest for a version that cannot be trained, InvalidInput, and KeyReused."""
+        if once is not None and (earlier := await self._predictions.again(caller, once)) is not None:
+            return earlier
         base = await self._models.version(caller, owner, name, version)
         await self._check_destination(caller, destination)
         if base.recipe.train is None:
@@ -80,7 +84,9 @@ class Trainings:
             events=1,
         )
         where = lane.of_trainings(base.id)
-        await self._predictions.accept(NewPrediction(prediction=training, version=base, secrets=secrets, lane=where))
+        work = NewPrediction(prediction=training, version=base, secrets=secrets, lane=where)
+        if not await self._predictions.accept(work, once=once):
+            return await self._predictions.first(caller, once, id)
         self._forget_when_done(training)
         return training
 

@@ -46,14 +46,18 @@ class World:
         client = httpx.AsyncClient(transport=transport, base_url="https://hearth.test/v1/", headers=headers)
         return await self._stack.enter_async_context(client)
 
-    async def version(self, owner: Account, name: str = "hello") -> Version:
+    async def version(self, owner: Account, name: str = "hello", *, train: bool = False) -> Version:
         """Of a public model. Its environment does not exist, so whatever runs it fails soon."""
         model = Model(
             id=ids.sortable(), account_id=owner.id, owner=owner.username, name=name, created_at=1.0,
             visibility=Visibility.PUBLIC,
         )  # fmt: skip
         await self.store.models.create(model)
-        schemas = {"Input": {"type": "object", "properties": {"text": {"type": "string"}}}, "Output": {}}
+        schemas = {
+            "Input": {"type": "object", "properties": {"text": {"type": "string"}}},
+            "Output": {},
+            "TrainingInput": {"type": "object", "properties": {}},
+        }
         version = Version(
             id=ids.token_hash(f"{owner.username}/{name}"),
             model_id=model.id,
@@ -61,7 +65,12 @@ class World:
             created_at=2.0,
             cog_version="0.16.12",
             openapi_schema={"openapi": "3.0.2", "components": {"schemas": schemas}},
-            recipe=Recipe(source=(), environment="e" * 64, predict="predict.py:Predictor"),
+            recipe=Recipe(
+                source=(),
+                environment="e" * 64,
+                predict="predict.py:Predictor",
+                train="train.py:train" if train else None,
+            ),
         )
         await self.store.versions.add(version)
         return version

@@ -104,3 +104,17 @@ async def test_what_is_no_key_is_refused(hearth: Any, key: str) -> None:
     body = {"version": version.id, "input": {}}
     answer = await client.post("predictions", json=body, headers={"Idempotency-Key": key})
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (400, "/Idempotency-Key")
+
+
+async def test_a_training_is_made_once(hearth: Any) -> None:
+    world = await hearth()
+    ada, client = await world.account("ada")
+    base = await world.version(ada, train=True)
+    await world.version(ada, "tuned")
+    path = f"models/ada/hello/versions/{base.id}/trainings"
+    body = {"destination": "ada/tuned", "input": {}}
+    answers = await asyncio.gather(*[client.post(path, json=body, headers=KEY) for _ in range(5)])
+    assert {a.status_code for a in answers} == {201}, answers[0].text
+    assert len({a.json()["id"] for a in answers}) == 1
+    assert len((await client.get("trainings")).json()["results"]) == 1
+    assert (await client.post(path, json={**body, "webhook": "https://x.test"}, headers=KEY)).status_code == 422
