@@ -159,7 +159,11 @@ class Engine:
         )
         self._learn = learn
         self._remover = Remover(
-            store=store, blobs=blobs, clock=clock, cancel=lambda id: self._dispatcher.cancel(id, Cause.USER)
+            store=store,
+            blobs=blobs,
+            clock=clock,
+            sources=self._sources,
+            cancel=lambda id: self._dispatcher.cancel(id, Cause.USER),
         )
         self._reaper = Reaper(
             store=store,

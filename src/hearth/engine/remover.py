@@ -13,6 +13,7 @@ from hearth.blobs.base import Blobs
 from hearth.clock import Clock
 from hearth.domain.file import parse_reference
 from hearth.domain.model import Removal, SourceFile
+from hearth.engine.sources import Sources
 from hearth.policy.backoff import store_delay
 from hearth.store.base import Store
 
@@ -29,8 +30,11 @@ RECENT = 24 * 3600.0
 class Remover:
     """`cancel` tells the engine to end a prediction."""
 
-    def __init__(self, *, store: Store, blobs: Blobs, clock: Clock, cancel: Callable[[str], None]) -> None:
+    def __init__(
+        self, *, store: Store, blobs: Blobs, clock: Clock, sources: Sources, cancel: Callable[[str], None]
+    ) -> None:
         self._store, self._blobs, self._clock, self._cancel = store, blobs, clock, cancel
+        self._sources = sources
         self._news = asyncio.Event()
         self._news.set()  # an earlier server may have left something
 
@@ -77,7 +81,7 @@ class Remover:
                 await self._store.predictions.request_cancel(id, self._clock.now())
                 self._cancel(id)
             return WAIT
-        await self._sources(removal)
+        await self._contents(removal)
         await self._weights(removal)
         await self._store.removals.done(removal.version_id)
         log.info(
@@ -88,9 +92,11 @@ class Remover:
         )
         return None
 
-    async def _sources(self, removal: Removal) -> None:
+    async def _contents(self, removal: Removal) -> None:
         """A push that begins just now may count on a content that goes: its build then fails, and says so."""
         contents = await self._store.removals.unneeded(removal, self._clock.now() - RECENT)
+        if contents:  # a version with the same folder would need all of them
+            await self._sources.drop(removal.source)
         keys = [SourceFile(path="", sha256=sha256, size=0).key for sha256 in contents]
         for at in range(0, len(keys), STEP):
             await self._blobs.delete(keys[at : at + STEP])

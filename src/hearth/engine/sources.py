@@ -50,6 +50,12 @@ class Sources:
         self._making.pop(key, None)
         return final
 
+    async def drop(self, source: Sequence[SourceFile]) -> None:
+        """Remove the folder with these files: no version has it any more."""
+        key = digest(source)
+        self._ready.pop(key, None)
+        await asyncio.to_thread(shutil.rmtree, self._folder / key, ignore_errors=True)
+
     async def _make(self, source: Sequence[SourceFile], final: Path) -> None:
         """Beside its place and then renamed: the folder is there whole or not at all."""
         new = self._folder / f"{_TEMPORARY}{ids.random32()}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ from hearth.domain.model import BuildState, Model, Visibility
 from hearth.domain.prediction import EXAMPLE
 from hearth.engine import remover
 from hearth.engine.remover import Remover
+from hearth.engine.sources import Sources
 from hearth.errors import Unavailable
 from hearth.testing.engine import Bench
 
@@ -115,7 +117,7 @@ async def kept(bench: Bench, prediction_id: str) -> File:
 
 
 async def test_a_deleted_version_is_removed_with_its_predictions_files_and_sources(
-    started: Any, monkeypatch: Any
+    started: Any, monkeypatch: Any, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(remover, "STEP", 2)
     bench = await started()
@@ -130,7 +132,9 @@ async def test_a_deleted_version_is_removed_with_its_predictions_files_and_sourc
     stays = await bench.run(other)
     files = [await kept(bench, p.id) for p in (*gone, stays)]
     assert await bench.store.versions.delete(version.id, bench.clock.now())
-    work = Remover(store=bench.store, blobs=bench.blobs, clock=bench.clock, cancel=lambda id: None)
+    sources = Sources(tmp_path / "sources", bench.blobs)
+    folder = await sources.materialise(recipe.source)
+    work = Remover(store=bench.store, blobs=bench.blobs, clock=bench.clock, sources=sources, cancel=lambda id: None)
     steps = 0
     while await work.step() is not None:
         steps += 1
@@ -141,6 +145,7 @@ async def test_a_deleted_version_is_removed_with_its_predictions_files_and_sourc
     assert [await bench.blobs.exists(f.key) for f in files] == [False] * 5 + [True]
     assert [await bench.blobs.exists(f.key) for f in (shared, own)] == [True, False]
     assert await bench.store.removals.pending(10) == []
+    assert not folder.exists()
 
 
 def removed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
