@@ -10,7 +10,14 @@ import pytest
 from hearth.testing.live import LiveServer
 
 ROOT = Path(__file__).parent.parent.parent
-PLAYED = ("docs/push-a-model.md", "docs/clients.md", "docs/webhooks.md", "docs/files.md", "docs/deployments.md", "docs/trainings.md")
+PLAYED = (
+    "docs/push-a-model.md",
+    "docs/clients.md",
+    "docs/webhooks.md",
+    "docs/files.md",
+    "docs/deployments.md",
+    "docs/trainings.md",
+)
 
 
 def test_the_quickstart(quickstart: int) -> None:

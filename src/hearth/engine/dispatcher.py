@@ -95,7 +95,9 @@ class Dispatcher:
 
     def accept(self, live: Live, version: Version, sealed: bytes | None, lane: Lane | None = None) -> None:
         """A prediction that is ours and waits; by default in the version's own lane."""
-        pool = self._pool(version, lane or of_version(version.id))
+        pool = self._pools.get(version.id if lane is None else lane.key)
+        if pool is None:
+            pool = self._pool(version, lane or of_version(version.id))
         ticket = Ticket(live, pool.plan, sealed)
         self.tickets[ticket.id] = ticket
         if pool.lane.maximum == 0:

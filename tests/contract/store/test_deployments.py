@@ -105,7 +105,9 @@ async def test_wanted_are_those_that_roll_out_keep_instances_or_serve_nothing(st
     await store.deployments.create(rolling)
     await store.deployments.create(kept)
     await store.deployments.create(deployment(name="idle", serving=release()))
-    await store.deployments.create(deployment(name="failed", current=failed, serving=release()))
+    given_up = deployment(name="failed", serving=release())
+    await store.deployments.create(given_up)
+    await store.deployments.release(msgspec.structs.replace(given_up, current=failed))
     await store.deployments.create(deployment(name="none", current=release(state=ReleaseState.FAILED)))
     assert {d.name for d in await store.deployments.wanted()} == {"rolling", "kept", "none"}
 
