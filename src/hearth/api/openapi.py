@@ -82,6 +82,8 @@ def document(routes: Sequence[Route], origin: str, version: str = "3.1") -> dict
     """For a server that is reached under `origin`. `version`: of OpenAPI, 3.1 or 3.2."""
     types = [t for route in routes for t in (route.body, route.reply) if t is not None and not _raw(t)]
     schemas, components = msgspec.json.schema_components([Problem, *types], ref_template="#/components/schemas/{name}")
+    for component in components.values():
+        component.pop("title", None)  # the class's name: generators would prefer it to the component's
     known = {_key(t): schema for t, schema in zip([Problem, *types], schemas, strict=True)}
     paths: dict[str, dict[str, Any]] = {}
     for route in sorted(routes, key=lambda r: r.path):

@@ -60,7 +60,7 @@ def _resolve(schema: Any, schemas: dict[str, Any]) -> dict[str, Any]:
 class Shapes:
     """Shapes by version id."""
 
-    def __init__(self, load: Callable[[str], Awaitable[Version | None]], *, limit: int = 10_000) -> None:
+    def __init__(self, load: Callable[[str], Awaitable[Version | None]], *, limit: int = 50_000) -> None:
         self._load = load
         self._limit = limit
         self._known: dict[str, Shape] = {}
