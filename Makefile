@@ -26,7 +26,7 @@ check: setup
 	$(BIN)/codespell
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 demo: setup
 	$(BIN)/python examples/demo.py $(if $(ONCE),--once)

@@ -49,7 +49,7 @@ def a_zip() -> bytes:
         (b"fLaC\x00", "audio/flac"),
         (b"%PDF-1.7\n", "application/pdf"),
         (a_zip(), "application/zip"),
-        (gzip.compress(b"x"), "application/gzip"),
+        (gzip.compress(b"x", mtime=0), "application/gzip"),
         (b"BM\x46\x00\x00\x00\x00\x00\x00\x00\x36\x00\x00\x00\x28\x00\x00\x00", "image/bmp"),
         (b"BMW is a make of car, and no bitmap", "text/plain"),
         (b"II*\x00\x08", "image/tiff"),
