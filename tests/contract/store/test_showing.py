@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -435,3 +436,22 @@ async def test_the_index_of_sqlite_is_whole_after_all_that(store: Store, make):
     for table in ("findable_words", "findable_trigrams"):
         check = f"INSERT INTO {table} ({table}, rank) VALUES ('integrity-check', 1)"
         await store._writer.submit(lambda db, sql=check: db.execute(sql) and None)
+
+
+async def test_examples_and_versions_change_at_the_same_time(store: Store, make):
+    model, version = await versioned(store, make)
+    doomed = make.version(model)
+    await store.versions.add(doomed)
+    kept = [await ended(store, make, version) for _ in range(6)]
+    lost = [await ended(store, make, doomed) for _ in range(6)]
+    await asyncio.gather(*[store.examples.add(p.id) for p in (*kept, *lost)])
+    await asyncio.gather(
+        *[store.examples.remove(p.id) for p in kept[:3]],
+        store.versions.delete(doomed.id, 5.0),
+        *[ended(store, make, version, source=EXAMPLE) for _ in range(3)],
+        *[store.examples.add(p.id) for p in kept[3:]],
+    )
+    shown = (await store.examples.page(model.id)).items
+    assert {p.id for p in kept[3:]} <= {p.id for p in shown}
+    assert not {p.id for p in (*lost, *kept[:3])} & {p.id for p in shown}
+    assert (await store.models.get(model.owner, model.name)).default_example_id == shown[0].id

@@ -11,7 +11,8 @@ from hearth.store.paging import page
 from hearth.store.postgres.database import Database, walk
 from hearth.store.rows import PREDICTION, prediction_of, select
 
-# The model's row is locked: its examples change one after the other, and so does the choice of the default.
+# The model's row is locked before any of its examples: they change one after the other, and so does the choice of
+# the default.
 FIND = """
 SELECT v.model_id, p.account_id, p.created_at, p.version, p.source
 FROM predictions p JOIN versions v ON v.id = p.version JOIN models m ON m.id = v.model_id
@@ -32,6 +33,7 @@ WITH earlier AS (
 )
 UPDATE predictions p SET kept = false, source = 'api' FROM earlier WHERE p.id = earlier.id
 """
+LOCK = "SELECT m.id FROM examples e JOIN models m ON m.id = e.model_id WHERE e.id = $1 FOR UPDATE OF m"
 DELETE = "DELETE FROM examples WHERE id = $1 RETURNING model_id"
 UNKEEP = """
 UPDATE predictions SET kept = false, source = CASE source WHEN 'example' THEN 'api' ELSE source END WHERE id = $1
@@ -71,6 +73,7 @@ class PostgresExamples:
 
     async def remove(self, prediction_id: str) -> bool:
         async with self._database.transaction() as connection:
+            await connection.execute(LOCK, prediction_id)
             model_id = await connection.fetchval(DELETE, prediction_id)
             if model_id is None:
                 return False

@@ -56,6 +56,7 @@ SELECT EXISTS (SELECT 1 FROM predictions WHERE version = $1 AND account_id < $2)
         SELECT 1 FROM releases r JOIN deployments d ON d.id = r.deployment_id
         WHERE r.version = $1 AND (r.number = d.current OR r.number = d.serving))
 """
+LOCK = "SELECT m.id FROM versions v JOIN models m ON m.id = v.model_id WHERE v.id = $1 FOR UPDATE OF m"
 REMEMBER_REMOVAL = """
 INSERT INTO version_deletions SELECT id, model, recipe -> 'source', recipe ->> 'weights', $2 FROM versions WHERE id = $1
 ON CONFLICT (version_id) DO UPDATE SET source = excluded.source, created_at = excluded.created_at
@@ -157,6 +158,7 @@ class PostgresVersions:
 
     async def delete(self, id: str, at: float) -> bool:
         async with self._database.transaction() as connection:
+            await connection.execute(LOCK, id)
             await connection.execute(REMEMBER_REMOVAL, id, at)
             model_id = await connection.fetchval(DELETE_VERSION, id)
             if model_id is None:
