@@ -15,7 +15,6 @@ import asyncio
 import logging
 import math
 from collections.abc import Collection
-from typing import Protocol
 
 from msgspec.structs import replace
 
@@ -36,6 +35,7 @@ from hearth.engine.sentences import with_lines
 from hearth.engine.supervisor import Supervisor
 from hearth.engine.tasks import Tasks
 from hearth.engine.ticket import Cause, Stage, Ticket
+from hearth.engine.watcher import Watcher
 from hearth.errors import HearthError, SetupFailed
 from hearth.policy.autoscale import Load, decide
 from hearth.policy.backoff import boot_delay
@@ -52,18 +52,6 @@ _BEFORE_START = {
 
 RETIRED_IDLE = 5.0
 """Seconds that an idle instance of a retired lane stays, for predictions that were still sent its way."""
-
-
-class Watcher(Protocol):
-    """Who is told how the lanes of deployments fare."""
-
-    def lane_ready(self, lane: Lane) -> None:
-        """One of its instances has become ready."""
-        ...
-
-    def lane_failed(self, lane: Lane, failures: int, because: str) -> None:
-        """`failures` setups in a row have failed."""
-        ...
 
 
 class Dispatcher:
@@ -310,6 +298,8 @@ class Dispatcher:
         pool.because = placement.because
         pool.wants_room = not isinstance(placement, Hold) or placement.room
         self._kept_out[pool.lane.key] = pool
+        if pool.proving and isinstance(placement, Hold):
+            self.watcher.lane_held(pool.lane, placement.because)
         if isinstance(placement, Evict):
             victim = self._supervisor.hosts[placement.instance]
             pool.because = f"an idle instance of {victim.version.model} is stopped to make room"

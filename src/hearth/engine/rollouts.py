@@ -27,7 +27,7 @@ PROOFS = 2
 
 
 class Rollouts:
-    """`dispatcher.Watcher`."""
+    """`watcher.Watcher`."""
 
     def __init__(self, *, store: Store, clock: Clock, dispatcher: Dispatcher) -> None:
         self._store, self._clock, self._dispatcher = store, clock, dispatcher
@@ -58,6 +58,11 @@ class Rollouts:
         if release is not None and release.state is ReleaseState.ROLLING and failures >= PROOFS:
             self._judge(lane, release, ReleaseState.FAILED, because)
 
+    def lane_held(self, lane: Lane, because: str) -> None:
+        release, text = self._judged(lane), f"it waits for room: {because}"
+        if release is not None and release.state is ReleaseState.ROLLING and release.because != text:
+            self._judge(lane, release, ReleaseState.ROLLING, text)
+
     def _judged(self, lane: Lane) -> Release | None:
         """The newest release, if it is this lane's and not known to be good."""
         known = self._known.get(lane.deployment_id or "")
@@ -66,7 +71,7 @@ class Rollouts:
         return known.current
 
     def _judge(self, lane: Lane, release: Release, state: ReleaseState, because: str) -> None:
-        level = logging.INFO if state is ReleaseState.LIVE else logging.WARNING
+        level = logging.WARNING if state is ReleaseState.FAILED else logging.INFO
         log.log(
             level,
             "release %d of %s is %s: %s",

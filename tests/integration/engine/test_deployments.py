@@ -233,6 +233,25 @@ async def test_the_way_back_is_short_while_the_former_release_is_still_there(sta
     assert (desk.versions, len(bench.runtime.specs)) == ([old.id], 2)
 
 
+async def test_a_release_without_room_says_so_and_rolls_out_when_there_is_some(started: Start) -> None:
+    bench = await started(runtime=FakeRuntime(hold), max_instances=2)
+    desk, old, new, other = Desk(bench), *[await bench.version(name) for name in ("a", "a", "b")]
+    deployment = await desk.create(old, least=1)
+    await bench.runtime.until(ready=1)
+    rival = await bench.submit(other)
+    await bench.until(rival, Kind.STARTED)
+    changed = await desk.update(deployment, version=new.id)
+    found = await desk.now(changed)
+    assert found.current.state is ReleaseState.ROLLING
+    assert found.current.because == "it waits for room: all 2 instances that this server may run are busy"
+    assert found.route.number == 1
+    bench.runtime.instances[1].runs[rival].go.set()
+    await bench.end(rival)
+    await bench.runtime.until(ready=3)
+    found = await desk.now(changed)
+    assert (found.current.state, found.route.version) == (ReleaseState.LIVE, new.id)
+
+
 async def test_bounds_change_without_a_boot(started: Start) -> None:
     bench = await started()
     desk, version = Desk(bench), await bench.version()
