@@ -27,6 +27,7 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 import replicate
+
 from hearth.cli.push import push
 from hearth.testing.live import LiveServer
 from hearth.testing.programs import Program
@@ -39,7 +40,7 @@ PYTHON_2 = "2.0.0b4"
 """The newest pre-release of the Python client's second version."""
 OTHER_USER, OTHER_TOKEN = "other", "r8_" + "o" * 37
 CANCEL_GRACE = 1.0
-SETUP_TIMEOUT = 8.0
+SETUP_TIMEOUT = 5.0
 
 
 # Servers

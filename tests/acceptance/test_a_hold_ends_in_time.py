@@ -1,10 +1,11 @@
-"""`Prefer: wait` holds the answer until the end, and never longer than it says; the clients then go on by themselves."""
+"""`Prefer: wait` holds the answer until the end, never longer than it says; the clients then go on by themselves."""
 
 from __future__ import annotations
 
 import time
 from typing import Any
 
+import httpx
 import pytest
 import replicate
 
@@ -49,8 +50,6 @@ def test_without_a_preference_nothing_is_held(api: Any, models: Any) -> None:
 
 
 def test_a_client_that_hangs_up_has_cancelled_nothing(api: Any, models: Any) -> None:
-    import httpx
-
     sleeper = models("sleeper").name
     body = {"version": sleeper, "input": {"seconds": 0.7}}
     with pytest.raises(httpx.ReadTimeout):

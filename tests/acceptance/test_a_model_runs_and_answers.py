@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import replicate
+
 from hearth.testing.programs import ProgramError
 
 ONE_OF_ITS_KIND = """
@@ -106,7 +107,6 @@ def test_python_2_uses_a_model_as_a_function(py2: Any, models: Any) -> None:
     assert py2("return replicate.use(ref)(text='hi')", ref=noop.name) == "hi"
     assert py2("return replicate.use(ref)(text='hi')", ref=noop.ref) == "hi"
     code = """
-    from replicate import AsyncReplicate
     return await replicate.use(ref, use_async=True)(text='hi')
     """
     assert py2(code, ref=noop.name) == "hi"
@@ -175,7 +175,9 @@ def test_node_creates_and_waits(js: Any, models: Any) -> None:
         assert js(code, where=where) == ["starting", None, "succeeded", "hi", noop.version]
 
 
-def test_latest_that_fits_several_models_is_refused_by_name(py1: replicate.Client, py2: Any, js: Any, models: Any) -> None:
+def test_latest_that_fits_several_models_is_refused_by_name(
+    py1: replicate.Client, py2: Any, js: Any, models: Any
+) -> None:
     first, second = models("noop"), models("async-echo")
     with pytest.raises(replicate.exceptions.ReplicateError) as caught:
         py1.run(f"{first.name}:latest", input={"text": "hi"})

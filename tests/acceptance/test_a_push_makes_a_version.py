@@ -81,7 +81,10 @@ def test_a_model_must_be_asked_for(server: Any, folder: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("build:\n  python_version: 3.11.x\nrun: predict.py:Predictor\n", ("cog.yaml:2: build.python_version: ", "3.11.x")),
+        (
+            "build:\n  python_version: 3.11.x\nrun: predict.py:Predictor\n",
+            ("cog.yaml:2: build.python_version: ", "3.11.x"),
+        ),
         ("build:\n  gpu: maybe\nrun: predict.py:Predictor\n", ("cog.yaml:2: build.gpu: ", "true or false")),
         ("build:\n  python_version: '3.11'\n", ("cog.yaml: ", "predict")),
         ("build: [\n", ("cog.yaml:2: ",)),
@@ -114,7 +117,7 @@ def test_a_key_that_nobody_knows_is_told(server: Any, folder: Path) -> None:
         (YAML, "def broken(:", "SyntaxError"),
         (YAML, "from cog import BaseRunner\nclass Predictor(BaseRunner):\n    def run(self, x) -> str: ...", "x"),
         (YAML.replace("predict.py", "missing.py"), "", "missing.py"),
-        (YAML.replace("run:", "  python_packages: ['no-such-package-anywhere==0.1']\nrun:"), "", "no-such-package-anywhere"),
+        (YAML.replace("run:", "  python_packages: ['no-such-package-here==0.1']\nrun:"), "", "no-such-package-here"),
         (YAML.replace("run:", "  run: ['echo it is broken; exit 3']\nrun:"), "", "exit code 3"),
         (YAML.replace("run:", "  system_packages: [no-such-library]\nrun:"), "", "no-such-library"),
     ],
@@ -138,7 +141,9 @@ def test_a_build_that_fails_says_why_and_leaves_no_version(
 def test_packages_commands_and_requirements_are_in_the_environment(server: Any, api: Any, folder: Path) -> None:
     (folder / "requirements.txt").write_text("iniconfig==2.0.0\n")
     (folder / "cog.yaml").write_text(
-        YAML.replace("run:", "  python_requirements: requirements.txt\n  run:\n    - echo hello from the build\nrun:", 1)
+        YAML.replace(
+            "run:", "  python_requirements: requirements.txt\n  run:\n    - echo hello from the build\nrun:", 1
+        )
     )
     (folder / "data.py").write_text("import iniconfig\nWORD = iniconfig.__name__\n")
     pushed = server.hearth("push", str(folder), "admin/packages", "--create")
@@ -167,8 +172,14 @@ def test_the_schema_is_as_cog_makes_it(api: Any, models: Any) -> None:
     properties = inputs["properties"]
     assert [properties[name]["x-order"] for name in properties] == list(range(len(properties)))
     assert properties["whole"] == {
-        "type": "integer", "title": "Whole", "description": "0 to 10", "default": 3, "minimum": 0, "maximum": 10, "x-order": 2,
-    }  # fmt: skip
+        "type": "integer",
+        "title": "Whole",
+        "description": "0 to 10",
+        "default": 3,
+        "minimum": 0,
+        "maximum": 10,
+        "x-order": 2,
+    }
     assert schema["components"]["schemas"]["colour"]["enum"] == ["red", "green", "blue"]
     assert properties["path"]["format"] == "uri"
     assert properties["secret"]["x-cog-secret"] is True

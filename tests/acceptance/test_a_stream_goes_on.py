@@ -1,4 +1,4 @@
-"""A stream is replayed for late readers, resumed by Last-Event-ID, alive while nothing happens, and outlives the server."""
+"""A stream is replayed for late readers, resumed by Last-Event-ID, kept alive, and outlives the server."""
 
 from __future__ import annotations
 

@@ -8,7 +8,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+
+from hearth.testing.live import LiveServer
 
 
 def data(server: Any, *arguments: str) -> Any:
@@ -150,14 +153,10 @@ def test_without_a_server_a_command_says_what_to_do(arguments: list[str], tmp_pa
 
 
 def test_the_first_account_is_the_settings(tmp_path: Path) -> None:
-    from hearth.testing.live import LiveServer
-
     token = "r8_" + "b" * 37
     variables = {"HEARTH_BOOTSTRAP_USER": "ada", "HEARTH_BOOTSTRAP_TOKEN": token}
     with LiveServer(tmp_path / "data", tls=False, variables=variables) as server:
         assert server.token == token
-        import httpx
-
         answer = httpx.get(f"{server.url}/v1/account", headers={"Authorization": f"Bearer {token}"}, trust_env=False)
         assert answer.json()["username"] == "ada"
 

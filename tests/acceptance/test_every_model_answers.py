@@ -45,12 +45,15 @@ class Fails:
 
 
 INTEGER = Match("an integer", lambda value: type(value) is int)
+MADE = Match("a number and a time", lambda value: re.fullmatch(r"\d+@\d+\.\d+ ", value))
+PAGES = [File("page.txt", b"page 0"), File("page-2.txt", b"page 1")]
 EXPECTED: dict[str, list[tuple[dict[str, Any], Any]]] = {
     "async-concurrent": [({"name": "me"}, {"name": "me", "together": 1})],
     "async-echo": [({"text": "hi"}, "hi")],
-    "async-iterator-path": [({"count": 2}, [File("page.txt", b"page 0"), File("page-2.txt", b"page 1")]), ({"count": 0}, [])],
+    "async-iterator-path": [({"count": 2}, PAGES), ({"count": 0}, [])],
     "async-sleeper": [({"seconds": 0}, "slept")],
-    "async-stream": [({"count": 2, "delay": 0}, ["chunk 0 ", "chunk 1 "]), ({"fail_at": 1, "delay": 0}, Fails("no chunk 1"))],
+    "async-stream": [({"count": 2, "delay": 0}, ["chunk 0 ", "chunk 1 "]),
+                     ({"fail_at": 1, "delay": 0}, Fails("no chunk 1"))],
     "big-output": [({}, {"text": "0123456789" * 100_000, "file": File("big.bin", 1_000_000)})],
     "context": [({}, Match("an object", lambda value: isinstance(value, dict)))],
     "crasher": [({}, INTEGER), ({"how": "exit"}, Fails("exited with code 3"))],
@@ -75,7 +78,8 @@ EXPECTED: dict[str, list[tuple[dict[str, Any], Any]]] = {
     "many-chunks": [({"count": 3, "size": 4}, ["  0 ", "  1 ", "  2 "])],
     "metrics": [({}, "measured")],
     "noop": [({}, "ok")],
-    "old-output": [({}, {"caption": None, "tags": [], "score": 0.5}), ({"caption": "c"}, {"caption": "c", "tags": [], "score": 0.5})],
+    "old-output": [({}, {"caption": None, "tags": [], "score": 0.5}),
+                   ({"caption": "c"}, {"caption": "c", "tags": [], "score": 0.5})],
     "old-style": [({"document": DOCUMENT}, ["line 1: first line\n", "line 2: second line\n"]),
                   ({"document": DOCUMENT, "upper": True}, ["line 1: FIRST LINE\n", "line 2: SECOND LINE\n"])],
     "orphan": [({}, [INTEGER, INTEGER])],
@@ -90,12 +94,11 @@ EXPECTED: dict[str, list[tuple[dict[str, Any], Any]]] = {
     "output-folder": [({}, Fails("directory"))],
     "output-int": [({}, 42)],
     "output-iterator-dict": [({}, [{"n": 0}, {"n": 1}, {"n": 2}])],
-    "output-iterator-path": [({"count": 2}, [File("page.txt", b"page 0"), File("page-2.txt", b"page 1")])],
+    "output-iterator-path": [({"count": 2}, PAGES)],
     "output-iterator-str": [({}, ["item 0", "item 1", "item 2"]), ({"count": 1}, ["item 0"]), ({"count": 0}, [])],
     "output-list": [({}, [1, "two", {"three": 3}])],
     "output-list-dict": [({}, [{"n": 0}, {"n": 1}, {"n": 2}])],
-    "output-list-path": [({"count": 1}, [File("page.txt", b"page 0")]),
-                         ({}, [File("page.txt", b"page 0"), File("page-2.txt", b"page 1"), File("page-3.txt", b"page 2")])],
+    "output-list-path": [({"count": 1}, PAGES[:1]), ({}, [*PAGES, File("page-3.txt", b"page 2")])],
     "output-list-str": [({}, ["item 0", "item 1", "item 2"]), ({"count": 1}, ["item 0"]), ({"count": 0}, [])],
     "output-missing-file": [({}, Fails("nowhere.png"))],
     "output-nan": [({}, Fails("nan"))],
@@ -122,7 +125,7 @@ EXPECTED: dict[str, list[tuple[dict[str, Any], Any]]] = {
     "state": [({}, {"pid": INTEGER, "count": 1}), ({}, {"pid": INTEGER, "count": 2})],
     "stream-crashes": [({"after": 1}, Fails("code 3"))],
     "stream-fails": [({"after": 1}, Fails("failed after 1 chunks"))],
-    "stream-paced": [({"count": 2, "delay": 0}, [Match(f"{n}@", lambda v, n=n: v.startswith(f"{n}@")) for n in range(2)])],
+    "stream-paced": [({"count": 2, "delay": 0}, [MADE, MADE])],
     "trainer": [({"word": "unknown"}, 0)],
     "trainer-class": [({}, "trained by a class")],
 }  # fmt: skip

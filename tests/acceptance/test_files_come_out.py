@@ -31,7 +31,10 @@ def test_python_1_reads_lists_and_objects(py1: replicate.Client, models: Any) ->
     assert page.read() == b"page 0"
     report = py1.run(models("output-object").name)
     assert report["title"] == "two parts"
-    assert [(p["name"], p["file"].read()) for p in report["parts"]] == [("part 0", b"content 0"), ("part 1", b"content 1")]
+    assert [(p["name"], p["file"].read()) for p in report["parts"]] == [
+        ("part 0", b"content 0"),
+        ("part 1", b"content 1"),
+    ]
     assert report["by_name"]["cover"].read() == b"cover"
     made = py1.run(models("output-iterator-path").ref)
     assert [page.read() for page in made] == [b"page 0", b"page 1", b"page 2"]

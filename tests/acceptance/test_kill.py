@@ -6,10 +6,13 @@ HEARTH_TEST_KILLS says how often (default 6); HEARTH_TEST_SEED repeats a run tha
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import io
 import itertools
 import os
 import random
 import sqlite3
+import tarfile
 import threading
 import time
 from collections import Counter
@@ -18,6 +21,8 @@ from typing import Any
 
 import httpx
 import pytest
+
+from hearth.cli.push import source
 from hearth.runtime import processes
 from hearth.runtime.owner import Owner
 from hearth.testing.live import LiveServer
@@ -34,7 +39,9 @@ def note(journal: str, key: str) -> None:
     with open(journal, "a") as file:
         file.write(key + "\\n")
 """
-WHOLE = JOURNAL + """
+WHOLE = (
+    JOURNAL
+    + """
 import time
 from cog import BaseRunner
 
@@ -45,7 +52,10 @@ class Predictor(BaseRunner):
         time.sleep(seconds)
         return key
 """
-PIECES = JOURNAL + """
+)
+PIECES = (
+    JOURNAL
+    + """
 import asyncio
 from cog import AsyncConcatenateIterator, BaseRunner, concurrent
 
@@ -59,6 +69,7 @@ class Predictor(BaseRunner):
             yield f"{n} "
             await asyncio.sleep(seconds / 10)
 """
+)
 
 
 class Load:
@@ -237,8 +248,6 @@ def test_a_push_survives_or_fails_cleanly(fresh: Any, tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "cog.yaml").write_text(SLOW_BUILD)
     (folder / "predict.py").write_text(WHOLE)
-    from hearth.cli.push import source
-
     files = [{k: v for k, v in f.items() if k != "file"} for f in source(folder)]
     started = api.call("POST", "models/admin/whole/pushes", json={"source": files})
     _send(api, started, folder)
@@ -264,10 +273,6 @@ def test_a_push_survives_or_fails_cleanly(fresh: Any, tmp_path: Path) -> None:
 
 
 def _send(api: Any, started: Any, folder: Path) -> None:
-    import hashlib
-    import io
-    import tarfile
-
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w") as tar:
         for path in folder.iterdir():

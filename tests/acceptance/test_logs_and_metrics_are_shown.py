@@ -9,6 +9,7 @@ import pytest
 import replicate
 
 PROGRESS = """
+import os
 import sys
 import time
 from cog import BaseRunner
@@ -16,7 +17,6 @@ from cog import BaseRunner
 
 class Predictor(BaseRunner):
     def run(self, until: str) -> str:
-        import os
         for step in range(4):
             bar = "#" * step
             sys.stderr.write(f"\\r {25 * step}%|{bar:4}| {step}/4")
@@ -108,8 +108,19 @@ def test_a_model_may_ask_for_its_context(api: Any, models: Any) -> None:
     assert isinstance(prediction["output"], dict)
 
 
+FRESH = """
+from cog import BaseRunner
+
+
+class Predictor(BaseRunner):
+    def run(self) -> int:
+        print("hi")
+        return 1
+"""
+
+
 def test_the_timeline_says_what_happened_and_why(api: Any, models: Any) -> None:
-    model = models.write("fresh", "from cog import BaseRunner\nclass Predictor(BaseRunner):\n    def run(self) -> int:\n        print('hi')\n        return 1\n")
+    model = models.write("fresh", FRESH)
     id = api.run(model.name)["id"]
     events = api.call("GET", f"predictions/{id}/events")["results"]
     assert [e["seq"] for e in events] == list(range(len(events)))

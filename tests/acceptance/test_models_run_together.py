@@ -1,4 +1,4 @@
-"""Concurrent models take several predictions at once, others one after the other, and models do not wait for each other."""
+"""Concurrent models take several predictions at once, others one by one, and models do not wait for each other."""
 
 from __future__ import annotations
 

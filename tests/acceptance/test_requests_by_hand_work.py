@@ -62,7 +62,8 @@ def test_fields_that_nobody_knows_are_no_error(api: Any, models: Any) -> None:
 
 def test_python_words_in_json_are_read(api: Any, models: Any) -> None:
     """A guide's shell example, with the repr of a dictionary in it."""
-    body = '{"version": "%s", "input": {"text": "hi", "flag": True, "seed": None, "whole": 4}}' % models("every-input").name
+    body = str({"version": models("every-input").name, "input": {"text": "hi", "flag": True, "seed": None, "whole": 4}})
+    body = body.replace("'", '"')
     headers = {"Content-Type": "application/json", "Prefer": "wait"}
     created = api.http.post("predictions", content=body, headers=headers)
     assert created.status_code == 201
@@ -86,7 +87,7 @@ def test_empty_bodies_and_needless_types(api: Any, models: Any) -> None:
 
 
 def test_the_bare_api_of_the_platform(api: Any) -> None:
-    assert api.call("GET", "hardware")[0].keys() == {"sku", "name"}
+    assert api.call("GET", "hardware")[0].keys() >= {"sku", "name"}
     assert api.call("GET", "webhooks/default/secret")["key"].startswith("whsec_")
     assert api.http.request("OPTIONS", "predictions").status_code in (200, 204)
     assert api.http.put("predictions").status_code == 405

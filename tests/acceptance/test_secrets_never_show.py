@@ -1,4 +1,4 @@
-"""A secret input is masked in the row, in logs, errors, outputs, streams and webhooks, whatever the model does with it."""
+"""A secret input is masked in rows, logs, errors, outputs, streams and webhooks, whatever the model does with it."""
 
 from __future__ import annotations
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import httpx
 import pytest
-from hearth.testing.live import LiveServer
+
+from hearth.testing.live import LiveServer, ServerDied
 
 
 @pytest.fixture
@@ -54,16 +55,12 @@ def test_a_server_stops_when_told(tmp_path: Any) -> None:
 
 
 def test_a_second_server_on_the_same_folder_says_why_not(server: Any) -> None:
-    from hearth.testing.live import ServerDied
-
     second = LiveServer(server.data)
     with pytest.raises(ServerDied, match="Another Hearth server"):
         second.start()
 
 
 def test_a_taken_port_is_named(server: Any, tmp_path: Any) -> None:
-    from hearth.testing.live import ServerDied
-
     second = LiveServer(tmp_path / "data", port=server.port)
     with pytest.raises(ServerDied, match=f"Port {server.port}"):
         second.start()
