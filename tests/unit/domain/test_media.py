@@ -25,7 +25,7 @@ def a_wave() -> bytes:
 def a_zip() -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as file:
-        file.writestr("a", "b")
+        file.writestr(zipfile.ZipInfo("a"), "b")
     return out.getvalue()
 
 
