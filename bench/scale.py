@@ -240,9 +240,9 @@ async def compare(small: Subject, large: Subject, rounds: int) -> list[tuple[str
 
 
 def _median(times: list[float]) -> float:
-    """The lowest median of three parts: what a machine does that is not busy with something else."""
-    part = max(len(times) // 3, 1)
-    return min(statistics.median(times[at : at + part]) for at in range(0, part * 3, part))
+    """The lowest median of five parts: what a machine does that is not busy with something else."""
+    part = max(len(times) // 5, 1)
+    return min(statistics.median(times[at : at + part]) for at in range(0, part * 5, part))
 
 
 @contextlib.contextmanager
