@@ -51,8 +51,7 @@ def test_every_package_is_pinned_and_none_brings_pytorch(folder: Path) -> None:
     words = " ".join(packages).split()
     assert all("==" in word for word in words)
     assert not any(
-        word.startswith(("torch", "sentence-transformers", "transformers", "opencv-python="))
-        for word in words
+        word.startswith(("torch", "sentence-transformers", "transformers", "opencv-python=")) for word in words
     )
 
 
@@ -70,10 +69,7 @@ def test_the_examples_stay_small() -> None:
 
 
 def test_the_test_models_share_one_environment() -> None:
-    recipes = {
-        (cog.python_version, cog.requirements, cog.run, cog.system_packages)
-        for cog in map(config.load, MODELS)
-    }
+    recipes = {(cog.python_version, cog.requirements, cog.run, cog.system_packages) for cog in map(config.load, MODELS)}
     assert recipes == {("3.11", (), (), ())}
 
 

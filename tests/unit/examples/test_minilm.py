@@ -101,14 +101,10 @@ def by_hand(weights: Weights, ids: list[int]) -> list[float]:
                 total = sum(math.exp(score) for score in scores)
                 shares = [math.exp(score) / total for score in scores]
                 row += [
-                    sum(share * other[own][i] for share, other in zip(shares, value, strict=True))
-                    for i in range(part)
+                    sum(share * other[own][i] for share, other in zip(shares, value, strict=True)) for i in range(part)
                 ]
             attended.append(linear(row, prefix + "attention.output.dense"))
-        x = [
-            normalise(plus(a, b), prefix + "attention.output.LayerNorm")
-            for a, b in zip(x, attended, strict=True)
-        ]
+        x = [normalise(plus(a, b), prefix + "attention.output.LayerNorm") for a, b in zip(x, attended, strict=True)]
         inner = [
             [v * 0.5 * (1 + math.erf(v / math.sqrt(2))) for v in linear(row, prefix + "intermediate.dense")]
             for row in x
