@@ -220,7 +220,7 @@ def test_what_waits_keeps_its_place(fresh: Any, tmp_path: Path) -> None:
     assert [api.ended(p["id"])["output"] for p in made] == [str(n) for n in range(20)]
     keys = journal.read_text().split()
     assert list(dict.fromkeys(keys)) == [str(n) for n in range(20)]
-    assert len(keys) <= 21
+    assert max(Counter(keys).values()) <= 2  # ends that were not stored yet were not told to anybody either
 
 
 def test_a_cancel_is_not_forgotten(fresh: Any, tmp_path: Path) -> None:
