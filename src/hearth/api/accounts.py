@@ -6,9 +6,7 @@ import msgspec
 
 from hearth import errors
 from hearth.api import paging, wire
-from hearth.api.http import Request
-from hearth.api.route import CURSOR, NOT_FOUND, Route
-from hearth.api.wire import (
+from hearth.api.bodies import (
     AccountBody,
     DeliveryBody,
     HardwareBody,
@@ -18,6 +16,8 @@ from hearth.api.wire import (
     SecretBody,
     TokenBody,
 )
+from hearth.api.http import Request
+from hearth.api.route import CURSOR, NOT_FOUND, Route
 
 
 class CreateToken(msgspec.Struct, frozen=True):

@@ -10,9 +10,9 @@ import msgspec
 from hearth import errors
 from hearth.api import paging, wire
 from hearth.api.accounts import CreateToken
+from hearth.api.bodies import NewTokenBody, PageBody
 from hearth.api.http import Request
 from hearth.api.route import CURSOR, Auth, Route
-from hearth.api.wire import NewTokenBody, PageBody
 from hearth.domain.account import Account, AccountType
 
 

@@ -7,10 +7,10 @@ from msgspec import UNSET, UnsetType
 
 from hearth import errors
 from hearth.api import paging, shown
+from hearth.api.bodies import PageBody
 from hearth.api.http import Request
 from hearth.api.route import CURSOR, FIELDS, NOT_FOUND, Auth, Content, Parameter, Route
 from hearth.api.shown import CollectionBody, CollectionDetail, SearchBody
-from hearth.api.wire import PageBody
 from hearth.errors import InvalidRequest, Pointer
 
 MOST = 50

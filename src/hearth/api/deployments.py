@@ -9,9 +9,9 @@ from msgspec import UNSET, UnsetType
 
 from hearth import errors
 from hearth.api import paging, wire
+from hearth.api.bodies import DeploymentBody, PageBody
 from hearth.api.http import Request
 from hearth.api.route import CURSOR, NOT_FOUND, Route
-from hearth.api.wire import DeploymentBody, PageBody
 
 
 class CreateDeployment(msgspec.Struct, frozen=True, kw_only=True):

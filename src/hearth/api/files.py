@@ -8,10 +8,10 @@ from contextlib import closing
 from hearth import errors
 from hearth.api import once, paging, serving, stream, wire
 from hearth.api.auth import authenticate
+from hearth.api.bodies import FileBody, PageBody
 from hearth.api.http import Reply, Request, Stream
 from hearth.api.multipart import Upload, read_upload
 from hearth.api.route import CURSOR, NOT_FOUND, Auth, Content, Parameter, Route
-from hearth.api.wire import FileBody, PageBody
 from hearth.errors import NotFound
 
 STREAM_TOKEN_LENGTH = 52

@@ -9,9 +9,9 @@ from msgspec import UNSET, UnsetType
 
 from hearth import errors
 from hearth.api import paging, shown, wire
+from hearth.api.bodies import ModelBody, PageBody, PredictionBody, VersionBody
 from hearth.api.http import Reply, Request
 from hearth.api.route import CURSOR, NOT_FOUND, Content, Parameter, Route
-from hearth.api.wire import ModelBody, PageBody, PredictionBody, VersionBody
 from hearth.domain.catalog import ModelOrder
 from hearth.domain.model import Model, Version
 from hearth.errors import InvalidRequest, Pointer

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
+from hearth.api.bodies import PageBody
 from hearth.api.http import Request
-from hearth.api.wire import PageBody
 from hearth.errors import InvalidRequest, Pointer
 from hearth.store.base import Cursor, Page
 

@@ -11,9 +11,9 @@ import msgspec
 
 from hearth import errors
 from hearth.api import once, paging, prefer, stream, wire
+from hearth.api.bodies import DeliveryBody, EventBody, PageBody, PredictionBody, Results, TrainingBody
 from hearth.api.http import Request, Stream
 from hearth.api.route import CURSOR, NOT_FOUND, Failures, Parameter, Route
-from hearth.api.wire import DeliveryBody, EventBody, PageBody, PredictionBody, Results, TrainingBody
 from hearth.domain.deployment import Deployment
 from hearth.domain.file import File, parse_reference
 from hearth.domain.prediction import Phase, Prediction, PredictionKind

@@ -9,9 +9,9 @@ import msgspec
 
 from hearth import errors
 from hearth.api import stream, wire
+from hearth.api.bodies import MissingBody, PushBody
 from hearth.api.http import Request, Stream
 from hearth.api.route import NOT_FOUND, Content, Route
-from hearth.api.wire import MissingBody, PushBody
 from hearth.domain.model import Build, SourceFile
 
 

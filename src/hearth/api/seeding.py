@@ -10,9 +10,9 @@ from msgspec import UNSET, UnsetType
 
 from hearth import errors
 from hearth.api import wire
+from hearth.api.bodies import FileBody
 from hearth.api.http import Request
 from hearth.api.route import NOT_FOUND, Auth, Content, Failures, Parameter, Route
-from hearth.api.wire import FileBody
 from hearth.domain.account import Account, AccountType
 from hearth.domain.prediction import Phase
 from hearth.service.seeds import Finished

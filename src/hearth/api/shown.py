@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import msgspec
 
 from hearth.api import wire
+from hearth.api.bodies import ModelBody
 from hearth.api.http import Request
-from hearth.api.wire import ModelBody
 from hearth.domain.catalog import Collection
 from hearth.domain.model import cover
 from hearth.service.models import Shown

@@ -7,9 +7,9 @@ import logging
 import msgspec
 
 from hearth.api import wire
+from hearth.api.bodies import InstanceBody, Results
 from hearth.api.http import Reply, Request
 from hearth.api.route import Auth, Content, Route
-from hearth.api.wire import InstanceBody, Results
 from hearth.errors import Unavailable
 
 log = logging.getLogger("hearth.api")

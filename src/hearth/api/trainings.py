@@ -8,10 +8,10 @@ import msgspec
 
 from hearth import errors
 from hearth.api import once, paging
+from hearth.api.bodies import PageBody, TrainingBody
 from hearth.api.http import Request
 from hearth.api.predictions import EventName
 from hearth.api.route import CURSOR, NOT_FOUND, Route
-from hearth.api.wire import PageBody, TrainingBody
 
 
 class CreateTraining(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,12 +9,34 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import Any, Protocol
 from urllib.parse import quote
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from hearth.api.bodies import (
+    AccountBody,
+    AttemptBody,
+    ConfigurationBody,
+    DeliveryBody,
+    DeploymentBody,
+    EventBody,
+    FileBody,
+    FileUrls,
+    InstanceBody,
+    ModelBody,
+    PredictionBody,
+    PushBody,
+    PushUrls,
+    ReleaseBody,
+    Status,
+    TokenBody,
+    TrainingBody,
+    TrainingOutput,
+    Urls,
+    VersionBody,
+)
 from hearth.api.shapes import UNKNOWN, Shape, Shapes, StreamKind
 from hearth.domain.account import Account, Token
 from hearth.domain.deployment import Deployment
@@ -24,9 +46,6 @@ from hearth.domain.instance import InstanceView
 from hearth.domain.model import Build, Model, Version
 from hearth.domain.prediction import Phase, Prediction, PredictionKind
 from hearth.domain.webhook import Attempt, Delivery
-
-T = TypeVar("T")
-Status = Literal["starting", "processing", "succeeded", "failed", "canceled", "aborted"]
 
 _STATUS: dict[Phase, Status] = {
     Phase.QUEUED: "starting",
@@ -42,253 +61,6 @@ _REFERENCE = re.compile(rb'"hearth-file:([0-9a-z]{26})/([^/"\\]+)"')
 _MARK = b'"hearth-file:'
 _SAFE = "@=,+()"
 _encoder = msgspec.json.Encoder()
-
-
-class Urls(msgspec.Struct, frozen=True):
-    get: str
-    cancel: str
-    web: str
-    stream: str | UnsetType = UNSET
-
-
-class PredictionBody(msgspec.Struct, frozen=True, kw_only=True):
-    """A prediction as every reader sees it."""
-
-    id: str
-    model: str
-    version: str
-    deployment: str | UnsetType = UNSET
-    input: dict[str, Any]
-    output: Any
-    logs: str
-    error: str | None
-    status: Status
-    reason: str | UnsetType = UNSET
-    """Ours: one sentence on what it waits for, until it starts."""
-    source: Literal["api", "web"] | UnsetType = UNSET
-    data_removed: bool
-    created_at: datetime
-    started_at: datetime | UnsetType | None = UNSET
-    completed_at: datetime | UnsetType | None = UNSET
-    deadline: datetime | UnsetType = UNSET
-    metrics: dict[str, Any] | UnsetType = UNSET
-    webhook: str | UnsetType = UNSET
-    webhook_events_filter: tuple[str, ...] | UnsetType = UNSET
-    urls: Urls
-
-
-class TrainingOutput(msgspec.Struct, frozen=True):
-    version: str
-    """`owner/name:id` of what it made."""
-    weights: str | None = None
-
-
-class TrainingBody(msgspec.Struct, frozen=True, kw_only=True):
-    """A training as every reader sees it. `output` is absent until it has succeeded: clients take it for a reference
-    to a version (client-contract.md section 4)."""
-
-    id: str
-    model: str
-    version: str
-    destination: str
-    input: dict[str, Any]
-    output: TrainingOutput | UnsetType | None = UNSET
-    logs: str
-    error: str | None
-    status: Status
-    reason: str | UnsetType = UNSET
-    """Ours: one sentence on what it waits for, until it starts."""
-    source: Literal["api", "web"]
-    data_removed: bool
-    created_at: datetime
-    started_at: datetime | None
-    completed_at: datetime | None
-    metrics: dict[str, Any]
-    webhook: str | UnsetType = UNSET
-    webhook_events_filter: tuple[str, ...] | UnsetType = UNSET
-    urls: Urls
-
-
-class ConfigurationBody(msgspec.Struct, frozen=True):
-    hardware: str
-    min_instances: int
-    max_instances: int
-
-
-class ReleaseBody(msgspec.Struct, frozen=True, kw_only=True):
-    number: int
-    model: str
-    version: str
-    created_at: datetime
-    created_by: AccountBody
-    configuration: ConfigurationBody
-
-
-class DeploymentBody(msgspec.Struct, frozen=True, kw_only=True):
-    owner: str
-    name: str
-    current_release: ReleaseBody
-    """The newest."""
-    status: Literal["live", "rolling_out", "failed", "disabled"]
-    """Ours: how the newest release fares."""
-    because: str
-    """Ours: one sentence on it."""
-    serving_release: int | None
-    """Ours: the number of the release that takes the predictions; null until the first one is ready."""
-
-
-class VersionBody(msgspec.Struct, frozen=True, kw_only=True):
-    id: str
-    created_at: datetime
-    cog_version: str
-    openapi_schema: dict[str, Any]
-
-
-class ModelBody(msgspec.Struct, frozen=True, kw_only=True):
-    url: str
-    owner: str
-    name: str
-    description: str | None
-    visibility: Literal["public", "private"]
-    is_official: bool = False
-    github_url: str | None
-    paper_url: str | None
-    weights_url: str | None
-    license_url: str | None
-    run_count: int
-    cover_image_url: str | None
-    default_example: PredictionBody | None
-    latest_version: VersionBody | None
-    created_at: datetime
-
-
-class FileUrls(msgspec.Struct, frozen=True):
-    get: str
-
-
-class FileBody(msgspec.Struct, frozen=True, kw_only=True):
-    id: str
-    name: str
-    content_type: str
-    size: int
-    etag: str
-    checksums: dict[str, str]
-    metadata: dict[str, Any]
-    created_at: datetime
-    expires_at: datetime | None
-    urls: FileUrls
-
-
-class AccountBody(msgspec.Struct, frozen=True, kw_only=True):
-    type: Literal["user", "organization"]
-    username: str
-    name: str
-    github_url: str | None
-    avatar_url: str | None
-
-
-class HardwareBody(msgspec.Struct, frozen=True):
-    sku: str
-    name: str
-    price: float
-    """Ours: per second."""
-
-
-class SecretBody(msgspec.Struct, frozen=True):
-    key: str
-
-
-class TokenBody(msgspec.Struct, frozen=True, kw_only=True):
-    name: str
-    hint: str
-    created_at: datetime
-    disabled_at: datetime | None
-
-
-class NewTokenBody(msgspec.Struct, frozen=True, kw_only=True):
-    name: str
-    token: str
-
-
-class PushUrls(msgspec.Struct, frozen=True):
-    source: str
-    log: str
-    get: str
-
-
-class PushBody(msgspec.Struct, frozen=True, kw_only=True):
-    id: str
-    status: Literal["uploading", "queued", "running", "succeeded", "failed"]
-    model: str
-    version: str | None
-    error: str | None
-    hint: str | None
-    created_at: datetime
-    completed_at: datetime | None
-    missing: list[str] | UnsetType = UNSET
-    urls: PushUrls
-
-
-class MissingBody(msgspec.Struct, frozen=True):
-    missing: list[str]
-
-
-class EventBody(msgspec.Struct, frozen=True):
-    seq: int
-    kind: str
-    at: datetime
-    data: Any
-
-
-class AttemptBody(msgspec.Struct, frozen=True, kw_only=True):
-    number: int
-    at: datetime
-    duration: float
-    status: int | None
-    error: str | None
-
-
-class DeliveryBody(msgspec.Struct, frozen=True, kw_only=True):
-    id: str
-    prediction: str
-    event: str
-    url: str
-    state: Literal["pending", "delivered", "failed"]
-    created_at: datetime
-    due_at: datetime | None
-    attempts: list[AttemptBody]
-
-
-class InstanceBody(msgspec.Struct, frozen=True, kw_only=True):
-    id: str
-    model: str
-    version: str
-    deployment: str | None
-    training: bool
-    state: str
-    because: str
-    slots: int
-    busy: int
-    started_at: datetime
-    ready_at: datetime | None
-    idle_since: datetime | None
-    pid: int | None
-    memory: int | None
-    predictions: tuple[str, ...]
-    boot_seconds: float | None
-    logs: str
-
-
-class Results(msgspec.Struct, Generic[T], frozen=True):
-    """A list that is always whole."""
-
-    results: list[T]
-
-
-class PageBody(msgspec.Struct, Generic[T], frozen=True):
-    next: str | None
-    previous: str | None
-    results: list[T]
 
 
 def encode(value: Any, origin: str) -> bytes:
