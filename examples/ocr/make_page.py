@@ -68,9 +68,7 @@ def paper() -> Image.Image:
     return page
 
 
-def perspective(
-    source: tuple[tuple[float, float], ...], target: tuple[tuple[float, float], ...]
-) -> list[float]:
+def perspective(source: tuple[tuple[float, float], ...], target: tuple[tuple[float, float], ...]) -> list[float]:
     """The eight numbers with which Pillow maps each `target` point back to its `source` point."""
     rows: list[list[float]] = []
     for (x, y), (u, v) in zip(target, source, strict=True):
@@ -97,9 +95,7 @@ def photograph(page: Image.Image) -> Image.Image:
     table.paste(sheet, (0, 0), mask)
     slant = Image.linear_gradient("L").rotate(28, Image.Resampling.BICUBIC).crop((54, 54, 202, 202))
     light = slant.resize(PHOTO, Image.Resampling.BICUBIC).point(lambda level: 176 + level // 3)
-    photo = ImageChops.multiply(
-        table, Image.merge("RGB", (light, light, light.point(lambda level: level - 10)))
-    )
+    photo = ImageChops.multiply(table, Image.merge("RGB", (light, light, light.point(lambda level: level - 10))))
     grain = Image.effect_noise(PHOTO, 14)
     photo = Image.blend(photo, Image.merge("RGB", (grain, grain, grain)), 0.07)
     return photo.filter(ImageFilter.GaussianBlur(1.0))

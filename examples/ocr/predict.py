@@ -60,9 +60,7 @@ class Predictor(BaseRunner):
             ge=0,
             le=1,
         ),
-        straighten: bool = Input(
-            description="Turn lines that stand on their head the right way up.", default=True
-        ),
+        straighten: bool = Input(description="Turn lines that stand on their head the right way up.", default=True),
         number_boxes: bool = Input(
             description="Number the boxes on the returned page, in the order of `lines`.", default=True
         ),
@@ -100,9 +98,7 @@ def open_page(path: LocalPath) -> Image.Image:
     try:
         with Image.open(path) as picture:
             if max(picture.size) > LONGEST_SIDE:
-                raise ValueError(
-                    f"the picture is {picture.width} x {picture.height}; at most {LONGEST_SIDE} a side"
-                )
+                raise ValueError(f"the picture is {picture.width} x {picture.height}; at most {LONGEST_SIDE} a side")
             return ImageOps.exif_transpose(picture).convert("RGB")
     except UnidentifiedImageError as error:
         raise ValueError("`image` is not a picture that can be read; send JPEG, PNG, WebP or TIFF") from error
@@ -132,9 +128,7 @@ def draw(page: Image.Image, lines: list[Found], *, numbers: bool) -> Path:
         corners = [(round(x), round(y)) for x, y in line.corners]
         pen.line([*corners, corners[0]], fill=BOX_COLOUR, width=width, joint="curve")
         if numbers:
-            pen.text(
-                corners[0], str(number), fill=BOX_COLOUR, anchor="rs", font_size=max(12, page.width // 60)
-            )
+            pen.text(corners[0], str(number), fill=BOX_COLOUR, anchor="rs", font_size=max(12, page.width // 60))
     target = Path(tempfile.mkdtemp()) / "page.png"
     marked.save(target)
     return target

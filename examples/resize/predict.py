@@ -13,9 +13,7 @@ class Predictor(BaseRunner):
     def run(
         self,
         image: Path = Input(description="The picture (JPEG, PNG, WebP, GIF, TIFF)."),
-        width: int = Input(
-            description="New width in pixels; the height follows.", default=320, ge=1, le=10000
-        ),
+        width: int = Input(description="New width in pixels; the height follows.", default=320, ge=1, le=10000),
         format: Literal["png", "jpeg", "webp"] = Input(description="Format of the result.", default="png"),
     ) -> Path:
         try:

@@ -32,9 +32,7 @@ class Predictor(BaseRunner):
             le=5,
         ),
         seed: int | None = Input(description="The same seed tells the same story.", default=None),
-        delay: float = Input(
-            description="Seconds to rest after each word, to watch it stream.", default=0, ge=0, le=5
-        ),
+        delay: float = Input(description="Seconds to rest after each word, to watch it stream.", default=0, ge=0, le=5),
     ) -> ConcatenateIterator[str]:
         if seed is None:
             seed = random.SystemRandom().randrange(2**31)

@@ -12,7 +12,5 @@ class Predictor(BaseRunner):
         found = []
         for path in [file, *more]:
             content = path.read_bytes()
-            found.append(
-                {"name": path.name, "size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-            )
+            found.append({"name": path.name, "size": len(content), "sha256": hashlib.sha256(content).hexdigest()})
         return found

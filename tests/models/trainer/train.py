@@ -14,9 +14,7 @@ class TrainingOutput(BaseModel):
 
 def train(
     text: Path = Input(description="A text to learn from."),
-    epochs: int = Input(
-        description="Rounds; each takes a moment and prints a line.", default=1, ge=1, le=1000
-    ),
+    epochs: int = Input(description="Rounds; each takes a moment and prints a line.", default=1, ge=1, le=1000),
     fail: bool = Input(default=False),
 ) -> TrainingOutput:
     words: collections.Counter[str] = collections.Counter()
