@@ -10,9 +10,9 @@ import signal
 import socket
 import ssl
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import prometheus_client
@@ -26,9 +26,9 @@ from hearth.api.wire import Wire
 from hearth.blobs.base import Blobs
 from hearth.blobs.obstore import ObstoreBlobs
 from hearth.bus.memory import MemoryBus
-from hearth.clock import SystemClock
+from hearth.clock import Clock, SystemClock
 from hearth.cog.build import Environments
-from hearth.domain.hardware import offered, priced
+from hearth.domain.hardware import Hardware, offered, priced
 from hearth.engine import Engine, EngineOptions
 from hearth.errors import HearthError
 from hearth.net.address import AddressPolicy, parse_networks
@@ -94,15 +94,60 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     blobs: Blobs
 
 
+class _Ground(NamedTuple):
+    """What every other part stands on."""
+
+    settings: Settings
+    secrets: keys.Keys
+    sealer: Sealer
+    clock: Clock
+    store: Store
+    blobs: Blobs
+    bus: MemoryBus
+
+
 @contextlib.asynccontextmanager
 async def assembled(settings: Settings) -> AsyncIterator[Parts]:
     """All parts, wired and running; on leaving, everything is handed back and closed, last opened first."""
-    clock = SystemClock()
     secrets = keys.ensure(settings.data, settings.secret_key)
-    sealer = Sealer(secrets.seal)
-    store, blobs, bus = _store(settings), _blobs(settings), MemoryBus()
-    await store.open()
-    environ = dict(os.environ)
+    ground = _Ground(
+        settings, secrets, Sealer(secrets.seal), SystemClock(), _store(settings), _blobs(settings), MemoryBus()
+    )
+    store = ground.store
+    async with contextlib.AsyncExitStack() as stack:
+        await store.open()
+        stack.push_async_callback(store.close)
+        policy = _policy(settings)
+        fetcher, sender = HttpFetcher(policy), HttpSender(policy)
+        stack.push_async_callback(sender.close)
+        stack.push_async_callback(fetcher.close)
+        given = {sku: _stated(setting) for sku, setting in settings.hardware.items()}
+        hardware = priced(offered(await asyncio.to_thread(devices.detect)), given)
+        await store.search.set_pages(await asyncio.to_thread(handbook.load, handbook.folder()))
+        streams = Streams(store=store, bus=ground.bus, key=secrets.derive("streams"))
+        wire = Wire(tokens=streams, shapes=Shapes(store.versions.get), show_aborted=settings.show_aborted)
+        engine = _engine(ground, wire, fetcher, sender, hardware)
+        services = _services(ground, wire, streams, engine, hardware)
+        await engine.start()
+        stack.push_async_callback(engine.stop)
+        if settings.database is not None:
+            sharing = asyncio.create_task(services.limits.run(), name="rate limits")
+            stack.callback(sharing.cancel)
+        options = Options(**{name: getattr(settings, name) for name in Options.__struct_fields__})
+        yield Parts(
+            services=services,
+            engine=engine,
+            accounts=services.accounts,
+            app=create_app(services, options=options, fallback=Landing()),
+            store=store,
+            blobs=ground.blobs,
+        )
+
+
+def _engine(
+    ground: _Ground, wire: Wire, fetcher: HttpFetcher, sender: HttpSender, hardware: Sequence[Hardware]
+) -> Engine:
+    settings, environ = ground.settings, dict(os.environ)
     owner = Owner.of(settings.data / "run")
     environments = Environments(
         settings.data / "environments",
@@ -119,75 +164,80 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
         variables=settings.model_environment,
         owner=owner,
     )
-    policy = AddressPolicy(
-        # Behind a proxy callers are elsewhere, whatever this server listens on.
-        allow_loopback=settings.allow_private_addresses
-        or (_loopback(settings.host) and not settings.trust_proxy and settings.public_url is None),
-        allow_private=settings.allow_private_addresses,
-        allow=parse_networks(settings.allow_addresses),
+    own = ("folder", "single", "hardware")
+    options = EngineOptions(
+        folder=settings.data / "work",
+        single=settings.database is None,
+        hardware=tuple(known.sku for known in hardware),
+        **{
+            name: getattr(settings, name)
+            for name in EngineOptions.__struct_fields__
+            if name in Settings.__struct_fields__ and name not in own
+        },
     )
-    fetcher, sender = HttpFetcher(policy), HttpSender(policy)
-
-    resolver = Resolver(store=store, clock=clock)
-    given = {sku: _stated(setting) for sku, setting in settings.hardware.items()}
-    hardware = priced(offered(await asyncio.to_thread(devices.detect)), given)
-    await store.search.set_pages(await asyncio.to_thread(handbook.load, handbook.folder()))
-    models = Models(
-        store=store,
-        blobs=blobs,
-        bus=bus,
-        versions=resolver,
-        clock=clock,
-        hardware=hardware,
-        max_models=settings.max_models,
-    )
-    accounts = Accounts(store=store, sealer=sealer, clock=clock)
-    inputs = Inputs(store=store, blobs=blobs, sealer=sealer, clock=clock, inline_limit=settings.inline_limit)
-    streams = Streams(store=store, bus=bus, key=secrets.derive("streams"))
-    wire = Wire(tokens=streams, shapes=Shapes(store.versions.get), show_aborted=settings.show_aborted)
     engine = Engine(
-        store=store,
-        blobs=blobs,
-        bus=bus,
+        store=ground.store,
+        blobs=ground.blobs,
+        bus=ground.bus,
         runtime=runtime,
         builder=CogBuilder(environments, settings.data / "run"),
         fetcher=fetcher,
         sender=sender,
-        sealer=sealer,
-        clock=clock,
+        sealer=ground.sealer,
+        clock=ground.clock,
         render=wire.render,
         learn=wire.shapes.learn,
-        options=EngineOptions(
-            folder=settings.data / "work",
-            single=settings.database is None,
-            hardware=tuple(known.sku for known in hardware),
-            **{
-                name: getattr(settings, name)
-                for name in (
-                    "max_instances", "max_instances_per_version", "idle_timeout", "setup_timeout", "run_timeout",
-                    "cancel_grace", "model_environment", "max_input_file", "max_output_file", "retention", "builds",
-                    "training_timeout", "trainings",
-                )
-            },
-        ),
-    )  # fmt: skip
+        options=options,
+    )
     prometheus_client.ProcessCollector(registry=engine.metrics.registry)
+    return engine
+
+
+def _services(ground: _Ground, wire: Wire, streams: Streams, engine: Engine, hardware: Sequence[Hardware]) -> Services:
+    settings, secrets, sealer, clock, store, blobs, bus = ground
+    versions = Resolver(store=store, clock=clock)
+    models = Models(
+        store=store,
+        blobs=blobs,
+        bus=bus,
+        versions=versions,
+        clock=clock,
+        hardware=hardware,
+        max_models=settings.max_models,
+    )
+    inputs = Inputs(store=store, blobs=blobs, sealer=sealer, clock=clock, inline_limit=settings.inline_limit)
+    predictions = Predictions(store=store, bus=bus, versions=versions, inputs=inputs, clock=clock)
+    deployments = Deployments(
+        store=store,
+        bus=bus,
+        versions=versions,
+        clock=clock,
+        skus=lambda: [known.sku for known in hardware],
+        quiet=settings.deployment_quiet,
+    )
+    files = Files(
+        store=store,
+        blobs=blobs,
+        clock=clock,
+        signing_key=secrets.derive("files"),
+        max_file=settings.max_file,
+        ttl=settings.upload_ttl,
+    )
+    seeds = Seeds(
+        store=store,
+        blobs=blobs,
+        sealer=sealer,
+        clock=clock,
+        models=models,
+        versions=versions,
+        deployments=deployments,
+    )
 
     async def ready() -> None:
         engine.ready()
         await store.ping()
 
-    predictions = Predictions(store=store, bus=bus, versions=resolver, inputs=inputs, clock=clock)
-    limits = Limits(store=store, clock=clock, server=Rates(*rate_limits(settings.rate_limits)))
-    deployments = Deployments(
-        store=store,
-        bus=bus,
-        versions=resolver,
-        clock=clock,
-        skus=lambda: [known.sku for known in hardware],
-        quiet=settings.deployment_quiet,
-    )
-    services = Services(
+    return Services(
         predictions=predictions,
         streams=streams,
         models=models,
@@ -196,52 +246,33 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
         search=Search(store=store, models=models),
         deployments=deployments,
         trainings=Trainings(
-            bus=bus, models=models, versions=resolver, predictions=predictions, inputs=inputs, clock=clock
+            bus=bus, models=models, versions=versions, predictions=predictions, inputs=inputs, clock=clock
         ),
-        pushes=Pushes(store=store, blobs=blobs, bus=bus, models=models, versions=resolver, clock=clock),
-        files=Files(
-            store=store,
-            blobs=blobs,
-            clock=clock,
-            signing_key=secrets.derive("files"),
-            max_file=settings.max_file,
-            ttl=settings.upload_ttl,
-        ),
-        accounts=accounts,
-        limits=limits,
+        pushes=Pushes(store=store, blobs=blobs, bus=bus, models=models, versions=versions, clock=clock),
+        files=files,
+        accounts=Accounts(store=store, sealer=sealer, clock=clock),
+        limits=Limits(store=store, clock=clock, server=Rates(*rate_limits(settings.rate_limits))),
         idempotency=Idempotency(store=store, clock=clock),
-        seeds=Seeds(
-            store=store,
-            blobs=blobs,
-            sealer=sealer,
-            clock=clock,
-            models=models,
-            versions=resolver,
-            deployments=deployments,
-        ),
+        seeds=seeds,
         bus=bus,
         wire=wire,
         metrics=Metrics(engine.metrics.registry),
         ready=ready,
     )
-    options = Options(**{name: getattr(settings, name) for name in Options.__struct_fields__})
-    async with contextlib.AsyncExitStack() as stack:
-        stack.push_async_callback(store.close)
-        stack.push_async_callback(sender.close)
-        stack.push_async_callback(fetcher.close)
-        await engine.start()
-        stack.push_async_callback(engine.stop)
-        if settings.database is not None:
-            sharing = asyncio.create_task(limits.run(), name="rate limits")
-            stack.callback(sharing.cancel)
-        yield Parts(
-            services=services,
-            engine=engine,
-            accounts=accounts,
-            app=create_app(services, options=options, fallback=Landing()),
-            store=store,
-            blobs=blobs,
-        )
+
+
+def _policy(settings: Settings) -> AddressPolicy:
+    # Behind a proxy callers are elsewhere, whatever this server listens on.
+    try:
+        allowed = parse_networks(settings.allow_addresses)
+    except ValueError as error:
+        raise CannotStart(str(error)) from error
+    local = _loopback(settings.host) and not settings.trust_proxy and settings.public_url is None
+    return AddressPolicy(
+        allow_loopback=local or settings.allow_private_addresses,
+        allow_private=settings.allow_private_addresses,
+        allow=allowed,
+    )
 
 
 def serve(settings: Settings, ready: Callable[[Started], None], *, need_token: bool = False) -> None:
