@@ -1,0 +1,47 @@
+"""What a push takes along: all of the model's folder, but for what never belongs to a model."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from hearth.cli.push import source
+
+
+def paths(folder: Path) -> list[str]:
+    return [f["path"] for f in source(folder)]
+
+
+def make(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(name)
+
+
+def test_files_have_their_hash_size_and_mode(tmp_path: Path) -> None:
+    make(tmp_path, "cog.yaml")
+    (tmp_path / "cog.yaml").chmod(0o755)
+    (found,) = source(tmp_path)
+    assert found["sha256"] == hashlib.sha256(b"cog.yaml").hexdigest()
+    assert (found["size"], found["executable"]) == (8, True)
+
+
+def test_version_control_caches_and_environments_stay_behind(tmp_path: Path) -> None:
+    make(tmp_path, "predict.py", ".git/config", "a/__pycache__/x.pyc", "b/y.pyc", ".venv/bin/python", "a/data.txt")
+    assert paths(tmp_path) == ["a/data.txt", "predict.py"]
+
+
+def test_dockerignore_leaves_out_and_brings_back(tmp_path: Path) -> None:
+    make(tmp_path, "keep.txt", "drop.txt", "data/big.bin", "data/small.bin", "logs/a/x.log")
+    (tmp_path / ".dockerignore").write_text("# notes\n*.txt\n!keep.txt\ndata/big.bin\n**/*.log\n")
+    assert paths(tmp_path) == [".dockerignore", "data/small.bin", "keep.txt"]
+
+
+def test_links_out_of_the_folder_are_followed_to_files_only(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    folder = tmp_path / "model"
+    make(outside, "weights.bin", "more/x")
+    make(folder, "predict.py")
+    (folder / "weights.bin").symlink_to(outside / "weights.bin")
+    (folder / "more").symlink_to(outside / "more")
+    assert paths(folder) == ["predict.py", "weights.bin"]
