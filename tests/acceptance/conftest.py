@@ -170,6 +170,11 @@ class Api:
     def cancel(self, id: str) -> Any:
         return self.call("POST", f"predictions/{id}/cancel")
 
+    def cancelled(self, id: str) -> Any:
+        """Cancel it, and the prediction as it ended: one that runs may take longer than the answer to the cancel."""
+        self.cancel(id)
+        return self.ended(id)
+
     def ended(self, id: str) -> Any:
         """The prediction, once it has ended."""
         for _ in self.follow(id):

@@ -22,7 +22,7 @@ def test_a_deadline_ends_what_waits_and_what_runs(api: Any, models: Any) -> None
     assert waited["completed_at"]
     assert [e["kind"] for e in api.follow(waiting["id"])][-1] == "aborted"
     assert [e["kind"] for e in api.follow(running["id"])][-1] == "canceled"
-    assert api.cancel(blocked["id"])["status"] == "canceled"
+    assert api.cancelled(blocked["id"])["status"] == "canceled"
 
 
 def test_a_held_reply_knows_of_the_deadline(api: Any, models: Any) -> None:

@@ -39,7 +39,7 @@ def test_a_hold_that_runs_out_says_starting(api: Any, models: Any) -> None:
         assert (prediction["output"], prediction["logs"], prediction["error"]) == (None, "", None)
         assert not {"started_at", "completed_at", "metrics"} & prediction.keys()
         assert all(prediction["urls"].values())
-        assert api.cancel(prediction["id"])["status"] == "canceled"
+        assert api.cancelled(prediction["id"])["status"] == "canceled"
 
 
 def test_without_a_preference_nothing_is_held(api: Any, models: Any) -> None:

@@ -18,13 +18,13 @@ def test_what_waits_is_cancelled_at_once(api: Any, models: Any) -> None:
     assert cancelled["started_at"] is None
     assert cancelled["completed_at"]
     assert api.get(running["id"])["status"] == "processing"
-    assert api.cancel(running["id"])["status"] == "canceled"
+    assert api.cancelled(running["id"])["status"] == "canceled"
 
 
 def test_what_runs_is_told_and_ends(api: Any, models: Any) -> None:
     created = api.create(models("sleeper").name, {"seconds": 60, "mode": "cleanup"})
     api.until(created["id"], "log", "sleeping")
-    cancelled = api.cancel(created["id"])
+    cancelled = api.cancelled(created["id"])
     assert cancelled["status"] == "canceled"
     assert "asked to stop\ncleaned up\n" in cancelled["logs"]
     assert cancelled["metrics"]["predict_time"] < 30
@@ -34,7 +34,7 @@ def test_an_async_model_is_told_and_ends(api: Any, models: Any) -> None:
     ref = models("async-sleeper").name
     first, second = api.create(ref, {"seconds": 60}), api.create(ref, {"seconds": 0.5})
     api.until(first["id"], "log", "sleeping")
-    assert api.cancel(first["id"])["status"] == "canceled"
+    assert api.cancelled(first["id"])["status"] == "canceled"
     assert api.ended(second["id"])["output"] == "slept"
 
 
@@ -63,7 +63,7 @@ def test_what_boots_is_cancelled(api: Any, models: Any) -> None:
     created = api.create(models("setup-hangs").name)
     api.until(created["id"], "booting")
     assert api.get(created["id"])["status"] == "starting"
-    assert api.cancel(created["id"])["status"] == "canceled"
+    assert api.cancelled(created["id"])["status"] == "canceled"
 
 
 def test_what_has_ended_stays_as_it_is(api: Any, models: Any) -> None:
@@ -75,16 +75,15 @@ def test_what_is_not_there_is_not_found(api: Any, other: Any, models: Any) -> No
     assert api.http.post("predictions/0fqzzq8p2srgm0cjb2zaj681jr/cancel").status_code == 404
     created = api.create(models("sleeper").name, {"seconds": 30})
     assert other.http.post(f"predictions/{created['id']}/cancel").status_code == 404
-    assert api.cancel(created["id"])["status"] == "canceled"
+    assert api.cancelled(created["id"])["status"] == "canceled"
 
 
 def test_python_1_cancels(py1: replicate.Client, api: Any, models: Any) -> None:
     prediction = py1.predictions.create(models("sleeper").version, input={"seconds": 60})
     api.until(prediction.id, "started")
     prediction.cancel()
-    assert prediction.status == "canceled"
-    prediction.reload()
     prediction.wait()
+    prediction.reload()
     assert (prediction.status, prediction.output) == ("canceled", None)
     assert py1.predictions.cancel(prediction.id).status == "canceled"
 
@@ -92,6 +91,7 @@ def test_python_1_cancels(py1: replicate.Client, api: Any, models: Any) -> None:
 async def test_python_1_cancels_in_a_coroutine(async_py1: replicate.Client, models: Any) -> None:
     prediction = await async_py1.predictions.async_create(models("sleeper").version, input={"seconds": 60})
     await prediction.async_cancel()
+    await prediction.async_wait()
     assert prediction.status == "canceled"
 
 
@@ -99,10 +99,10 @@ def test_python_2_cancels(py2: Any, models: Any) -> None:
     code = """
     client = replicate.Replicate()
     made = client.predictions.create(version=version, input={"seconds": 60})
-    cancelled = client.predictions.cancel(prediction_id=made.id)
-    return [cancelled.status, client.predictions.get(prediction_id=made.id).status]
+    client.predictions.cancel(prediction_id=made.id)
+    return client.predictions.wait(made.id).status
     """
-    assert py2(code, version=models("sleeper").version) == ["canceled", "canceled"]
+    assert py2(code, version=models("sleeper").version) == "canceled"
 
 
 def test_node_cancels_by_signal(js: Any, models: Any) -> None:
@@ -125,6 +125,6 @@ def test_node_cancels_by_id(js: Any, models: Any) -> None:
     code = """
     const made = await replicate.predictions.create({ version, input: { seconds: 60 } });
     const cancelled = await replicate.predictions.cancel(made.id);
-    return [cancelled.status, (await replicate.predictions.get(made.id)).status];
+    return (await replicate.wait(cancelled, { interval: 50 })).status;
     """
-    assert js(code, version=models("sleeper").version) == ["canceled", "canceled"]
+    assert js(code, version=models("sleeper").version) == "canceled"

@@ -47,4 +47,4 @@ def test_a_busy_model_does_not_hold_up_another(api: Any, models: Any) -> None:
     began = time.monotonic()
     assert api.create(models("noop").name, hold=30)["status"] == "succeeded"
     assert time.monotonic() - began < 4
-    assert api.cancel(busy["id"])["status"] == "canceled"
+    assert api.cancelled(busy["id"])["status"] == "canceled"
