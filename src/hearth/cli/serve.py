@@ -37,9 +37,9 @@ def serve(
     def ready(started: compose.Started) -> None:
         token = started.token or (before.token if before else "")
         leave(settings.data, Connection(url=started.url, token=token, ca=started.ca))
-        err.print(f"[bold]Hearth is ready at {started.url}[/bold]")
         if started.new_token:
             err.print(f"Account {started.username}, token (shown once): {started.new_token}", markup=False)
+        err.print(f"[bold]Hearth is ready at {started.url}[/bold]")
         flag = "" if data is None else f" --data {data}"
         err.print(f'In another terminal: eval "$(hearth env{flag})"', markup=False)
 
