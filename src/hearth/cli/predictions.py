@@ -82,7 +82,10 @@ def webhooks(
     with Client(find(data)) as client:
         if replay:
             client.call("POST", f"webhooks/deliveries/{replay}/replay")
-            err.print(f"{replay}: will be sent again now.")
+            if json:
+                show_json({"id": replay, "state": "pending"})
+            else:
+                err.print(f"{replay}: will be sent again now.")
             return
         if id:
             found = client.call("GET", f"predictions/{id}/webhooks")["results"]

@@ -49,8 +49,11 @@ def create(name: Name, account: Account = None, json: Json = False, data: Data =
 
 
 @app.command()
-def disable(name: Name, data: Data = None) -> None:
+def disable(name: Name, json: Json = False, data: Data = None) -> None:
     """Disable a token by its name; whoever uses it is locked out at once."""
     with Client(find(data)) as client:
         client.call("DELETE", f"tokens/{name}")
+    if json:
+        show_json({"name": name, "disabled": True})
+        return
     err.print(f"Token {name!r} is disabled.")
