@@ -22,6 +22,7 @@ class Live:
         "_logs",
         "_made",
         "_printed",
+        "again",
         "deliveries",
         "due",
         "events",
@@ -59,6 +60,8 @@ class Live:
         """Events at the end that nobody may see yet: the first output, until the store has it, and what followed."""
         self.writing: asyncio.Future[bool] | None = None
         """The write in progress. There is never a second one: events are stored in order, without gaps."""
+        self.again = False
+        """It may have run before, under an engine that is gone."""
         self.finishing = False
         """The outcome is being written; nothing else can happen any more."""
         self.deliveries: list[Delivery] = []

@@ -101,6 +101,7 @@ class Reaper:
             events = await self._store.predictions.events(prediction.id)
         version = await self._version(prediction.version)
         live = self._recorder.open(prediction, events)
+        live.again = True
         verdict = recover(prediction, delivered=claim.delivered, now=self._clock.now())
         if verdict.step in (Step.FAIL, Step.CANCEL, Step.ABORT):
             error = verdict.because if verdict.step is Step.FAIL else None

@@ -111,6 +111,10 @@ class Runner:
             if plan.schema.file_fields:
                 input = await self._inputs.stage(ticket.id, input, plan.schema)
             job = Job(id=ticket.id, input={**input, **secrets} if secrets else input)
+            if ticket.live.again or prediction.attempt:
+                # It may have run before. A crash must find that it runs again, or each one would have it run once more.
+                self._begin(ticket)
+                await self._recorder.settled(ticket.live)
             ticket.stage = Stage.RUNNING
             outcome = await host.instance.run(job, self._listener(ticket, outlet, printed, masker))
         except BaseException:
@@ -155,11 +159,10 @@ class Runner:
     def _begin(self, ticket: Ticket) -> None:
         """The model's code runs, at the latest when something came of it."""
         live = ticket.live
-        if live.prediction.phase is not Phase.ASSIGNED:
-            return
-        data = {"instance": ticket.instance, "attempt": live.prediction.attempt + 1}
-        self._recorder.step(live, Step.START, "the model runs", data)
-        if ticket.stage is Stage.RUNNING:
+        if live.prediction.phase is Phase.ASSIGNED:
+            data = {"instance": ticket.instance, "attempt": live.prediction.attempt + 1}
+            self._recorder.step(live, Step.START, "the model runs", data)
+        if ticket.stage is Stage.RUNNING and ticket.limit is None:
             ticket.limit = self._alarms.after(self._limit(ticket), lambda: self._over_limit(ticket))
             if ticket.cause is not None:
                 self._stop(ticket)  # asked for before the instance knew of the job
@@ -230,12 +233,14 @@ class Runner:
         if ticket.cause is not None:
             return await self._broken_off(ticket)
         verdict = after_loss(
-            started=ticket.started,
+            started=error.started,
             delivered=ticket.delivered,
             attempt=ticket.live.prediction.attempt,
             returns=ticket.returns,
             reason=reason,
         )
+        if not error.started:
+            ticket.returns += 1
         masker = Masker(self._inputs.unseal(ticket.sealed)[1])
         return await self._judged(ticket, verdict, masker.text(error.logs))
 
@@ -243,8 +248,6 @@ class Runner:
         if verdict.step is not Step.RETURN:
             await self._fail(ticket, with_lines(verdict.because, logs))
             return False
-        if not ticket.started:
-            ticket.returns += 1
         self._recorder.step(ticket.live, Step.RETURN, verdict.because, {"because": verdict.because})
         self._metrics.returned.inc()
         log.warning(

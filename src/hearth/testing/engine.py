@@ -288,6 +288,11 @@ class Bench:
         finally:
             forget()
 
+    async def given(self, prediction_id: str) -> None:
+        """Wait until an instance has it: a second start is recorded before that."""
+        async with asyncio.timeout(10):
+            await self.runtime.given[prediction_id].wait()
+
     async def end(self, prediction_id: str) -> Prediction:
         """Wait for the end, and read what the store has."""
         heard = asyncio.Event()

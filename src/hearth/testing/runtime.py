@@ -9,6 +9,7 @@ runtime.instances[0].die("killed")      # as a segfault would
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,7 @@ class FakeInstance:
         self.most = 0
         """The largest number of runs at the same time."""
         self.stopped = False
+        self.arrived: Callable[[str], None] = lambda job_id: None
 
     async def run(self, job: Job, emit: Callable[[Emission], None]) -> Outcome:
         if self.lost.done():
@@ -130,6 +132,7 @@ class FakeInstance:
             raise AssertionError(f"instance {self.id} was given more than its {self.slots} slots hold")
         run = self.runs[job.id] = FakeRun(self, job, emit)
         self.most = max(self.most, len(self.runs))
+        self.arrived(job.id)
         try:
             return await self._until_lost(run)
         finally:
@@ -186,6 +189,8 @@ class FakeRuntime:
         self.fail_setup: str | None = None
         self.setup_logs = "loading weights\n"
         self.swept = 0
+        self.given: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
+        """Set when an instance gets a job, by its id."""
         self._news = asyncio.Condition()
 
     async def until(self, *, boots: int = 0, ready: int = 0) -> None:
@@ -217,6 +222,7 @@ class FakeRuntime:
             self.booting -= 1
         instance = FakeInstance(spec, self.model, self.slots)
         instance.setup_logs = self.setup_logs
+        instance.arrived = lambda job_id: self.given[job_id].set()
         self.instances.append(instance)
         await self._changed()
         return instance

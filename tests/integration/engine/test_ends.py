@@ -94,12 +94,13 @@ async def test_a_model_that_does_not_stop_loses_its_instance(started: Any) -> No
     instance = bench.runtime.instances[0]
     assert not instance.stopped
     bench.runtime.model = hold
+    bench.runtime.given[other].clear()
     await bench.advance(1)
     prediction = await bench.end(id)
     assert instance.stopped
     assert prediction.phase is Phase.CANCELED
     assert prediction.reason == "canceled on request; it did not stop within 10 s, so its instance was ended"
-    await bench.until(other, Kind.STARTED, 2)
+    await bench.given(other)
     bench.runtime.instances[1].runs[other].go.set()
     ended = await bench.end(other)
     assert (ended.phase, ended.attempt) == (Phase.SUCCEEDED, 2)

@@ -11,7 +11,7 @@ from hearth import ids
 from hearth.domain.events import Event, Kind
 from hearth.domain.prediction import Phase, Prediction
 from hearth.errors import Unavailable
-from hearth.policy.recovery import STOPPED_AFTER_OUTPUT
+from hearth.policy.recovery import STOPPED_AFTER_OUTPUT, STOPPED_TWICE
 from hearth.runtime.base import Outcome
 from hearth.testing.clock import settle
 from hearth.testing.engine import ITERATOR, Bench, schema
@@ -63,6 +63,23 @@ async def test_running_ones_run_again_only_if_they_delivered_nothing(bench: Any,
     else:
         assert (prediction.phase, prediction.attempt) == (Phase.SUCCEEDED, 2)
         assert [event.kind for event in events].count(Kind.RETURNED) == 1
+
+
+async def test_a_third_time_is_none_however_soon_the_server_dies(bench: Any) -> None:
+    first = bench(runtime=FakeRuntime(hold))
+    await first.engine.start()
+    id = await first.submit(await first.version())
+    await first.until(id, Kind.STARTED)
+    await first.engine._recorder.settled(first.engine._dispatcher.tickets[id].live)
+    await crash(first)
+    second = bench(clock=first.clock, runtime=FakeRuntime(hold))
+    await second.engine.start()
+    await second.given(id)
+    await crash(second)
+    async with bench(clock=first.clock) as third:
+        prediction = await third.end(id)
+    assert (prediction.phase, prediction.attempt, prediction.error) == (Phase.FAILED, 2, STOPPED_TWICE)
+    assert not any(id in instance.runs for instance in third.runtime.instances)
 
 
 async def test_a_cancel_and_a_deadline_during_the_outage_are_kept(bench: Any) -> None:
