@@ -143,10 +143,11 @@ def test_nothing_acknowledged_is_lost(fresh: Any, hooks: Any, tmp_path: Path) ->
         time.sleep(0.3)
     assert load.acknowledged
 
-    executions = Counter(journal.read_text().split())
+    statuses: Counter[str] = Counter()
     for id, key in load.acknowledged.items():
         prediction = api.ended(id)
         assert prediction["status"] in TERMINAL, prediction
+        statuses[prediction["status"]] += 1
         kinds = [event["kind"] for event in api.follow(id)]
         executions = Counter(journal.read_text().split())
         told = f"{id} {key}: {kinds} {prediction['error']}"
@@ -156,12 +157,15 @@ def test_nothing_acknowledged_is_lost(fresh: Any, hooks: Any, tmp_path: Path) ->
         else:
             assert prediction["error"], told
             assert "stopped" in prediction["error"], told
-        assert executions[key] <= 2, told
+        # Of a first start the news may be lost, in the milliseconds before it is stored; of a second one never.
         assert kinds.count("started") <= 2, told
+        assert executions[key] <= max(2, kinds.count("started") + 1), told
         if "returned" in kinds:
             assert "output" not in kinds[: kinds.index("returned")], told
         if load.seen.get(id):
             assert executions[key] == 1, f"ran again after {load.seen[id]} had been seen: {told}"
+    twice = sum(1 for count in executions.values() if count == 2)
+    print(f"{len(load.acknowledged)} acknowledged: {dict(statuses)}; {twice} ran twice; {len(load.seen)} were read")
     _every_end_was_told(load, hooks, api)
     listed, url = [], "predictions"
     while url:
