@@ -177,13 +177,13 @@ def plain(value: Any) -> Any:
     kind = type(value)
     if kind is str or kind is bool or value is None:
         return value
-    todo = [value]
-    while todo:
-        item = todo.pop()
+    rest = [value]
+    while rest:
+        item = rest.pop()
         if isinstance(item, dict):
-            todo.extend(item.values())
+            rest.extend(item.values())
         elif isinstance(item, list):
-            todo.extend(item)
+            rest.extend(item)
         elif isinstance(item, float):
             if not math.isfinite(item):
                 raise Refused(Problem("number", "", "Must be a finite number"))

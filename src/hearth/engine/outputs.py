@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import binascii
-import mimetypes
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +15,7 @@ from msgspec.structs import replace
 from hearth import ids
 from hearth.blobs.base import Blobs, Stored
 from hearth.clock import Clock
+from hearth.domain import media
 from hearth.domain.file import File, FileKind, safe_name
 from hearth.domain.prediction import Prediction
 from hearth.engine.masking import Masker
@@ -23,39 +23,11 @@ from hearth.errors import HearthError, TooLarge
 from hearth.runtime.base import FILE_OUTPUT
 from hearth.store.base import Store
 
-_SIGNATURES = (
-    (b"\x89PNG\r\n\x1a\n", "image/png"),
-    (b"\xff\xd8\xff", "image/jpeg"),
-    (b"GIF8", "image/gif"),
-    (b"%PDF-", "application/pdf"),
-    (b"PK\x03\x04", "application/zip"),
-    (b"OggS", "audio/ogg"),
-    (b"ID3", "audio/mpeg"),
-    (b"fLaC", "audio/flac"),
-    (b"\x1a\x45\xdf\xa3", "video/webm"),
-    (b"\x1f\x8b", "application/gzip"),
-)
-_TYPES = {".webp": "image/webp", ".safetensors": "application/octet-stream", ".md": "text/markdown"}
-"""What Python's table lacks on some systems."""
-
 
 class OutputFailed(HearthError):
     """An output file could not be stored."""
 
     code = "output_failed"
-
-
-def content_type(name: str, head: bytes) -> str:
-    """By extension, else by the first bytes, else as bytes without meaning."""
-    suffix = Path(name).suffix.lower()
-    known = _TYPES.get(suffix) or mimetypes.guess_type(name)[0]
-    if known:
-        return known
-    if head[:4] == b"RIFF" and head[8:12] in (b"WEBP", b"WAVE"):
-        return "image/webp" if head[8:12] == b"WEBP" else "audio/wav"
-    if head[4:8] == b"ftyp":
-        return "video/mp4"
-    return next((type for start, type in _SIGNATURES if head.startswith(start)), "application/octet-stream")
 
 
 class Outputs:
@@ -70,7 +42,7 @@ class Outputs:
             size, head = await asyncio.to_thread(_look, path)
             if size > self._limit:
                 raise TooLarge(f"{size} bytes are more than the limit of {self._limit} for one output file.")
-            file = self._new(prediction, name, content_type(name, head))
+            file = self._new(prediction, name, media.sniff(head, name))
             file = await self._add(file, await self._blobs.put_file(file.key, path))
             await asyncio.to_thread(path.unlink, missing_ok=True)
         except (OSError, HearthError) as error:
@@ -175,7 +147,7 @@ class Outlet:
         if decoded is None:
             return self._masker.value(value)
         type, data = decoded
-        name = self._unique(f"output{mimetypes.guess_extension(type) or ''}")
+        name = self._unique(f"output{media.extension_for(type)}")
         return await self._outputs.add_data(self._prediction, data, type, name)
 
     def _names_file(self, value: Any) -> bool:
@@ -200,7 +172,7 @@ class Outlet:
 
 def _look(path: Path) -> tuple[int, bytes]:
     with path.open("rb") as file:
-        return path.stat().st_size, file.read(16)
+        return path.stat().st_size, file.read(media.HEAD)
 
 
 def _decode(uri: str) -> tuple[str, bytes] | None:

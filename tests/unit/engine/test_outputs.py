@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from hearth.engine.outputs import _decode, content_type
+from hearth.domain import media
+from hearth.engine.outputs import _decode
 from hearth.engine.sentences import last_lines, with_lines
 
 
@@ -18,12 +19,13 @@ from hearth.engine.sentences import last_lines, with_lines
         ("a", b"RIFF0000WEBPVP8 ", "image/webp"),
         ("a", b"RIFF0000WAVEfmt ", "audio/wav"),
         ("a", b"\x00\x00\x00\x20ftypisom", "video/mp4"),
-        ("a.weights", b"????", "application/octet-stream"),
+        ("a.weights", b"\x00\x01\xfe\xff", "application/octet-stream"),
+        ("a.words", b"plain words", "text/plain"),
         ("a", b"", "application/octet-stream"),
     ],
 )
 def test_content_types(name: str, head: bytes, type: str) -> None:
-    assert content_type(name, head) == type
+    assert media.sniff(head, name) == type
 
 
 @pytest.mark.parametrize(
