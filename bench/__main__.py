@@ -161,6 +161,7 @@ def measure(quick: bool) -> list[Row]:
             cold.append(time.perf_counter() - began)
 
             with BareCoglet(HERE / "models" / "noop", python) as bare:
+                bare_idle = bare.memory()
                 rows.append(("zero to first answer", bare.boot_seconds * 1000, cold[0] * 1000, "ms"))
                 for workers in (1, 16):
                     console.print(f"no-op, held, {workers} at a time")
@@ -183,6 +184,7 @@ def measure(quick: bool) -> list[Row]:
                 console.print("no-op, asynchronous")
                 rate = uvloop.run(hearth.burst(count, 16))
                 rows.append(("no-op asynchronous, 16 at a time, until the last ended", bare_rate, rate, "/s"))
+                bare_busy = bare.memory()
             busy = memory(server.pid)
 
             console.print("chunks of a stream")
@@ -193,8 +195,8 @@ def measure(quick: bool) -> list[Row]:
             assert len(b) == len(h) == ticks, f"chunks: bare {len(b)}, hearth {len(h)} of {ticks}"
             for label, q in (("p50", 0.5), ("p99", 0.99)):
                 rows.append((f"chunk, yield to reader, {label}", _quantile(b, q) * 1000, _quantile(h, q) * 1000, "ms"))
-            rows.append(("server memory, idle", None, idle, "MB"))
-            rows.append(("server memory, after the load", None, busy, "MB"))
+            rows.append(("memory idle: coglet with its model; our server", bare_idle, idle, "MB"))
+            rows.append(("memory after the load: the same", bare_busy, busy, "MB"))
     return rows
 
 
