@@ -88,7 +88,6 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
 
     services: Services
     engine: Engine
-    accounts: Accounts
     app: Api
     store: Store
     blobs: Blobs
@@ -137,7 +136,6 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
         yield Parts(
             services=services,
             engine=engine,
-            accounts=services.accounts,
             app=create_app(services, options=options, fallback=Landing()),
             store=store,
             blobs=ground.blobs,
@@ -310,9 +308,9 @@ async def _serve(
     shown = f"[{shown}]" if ":" in shown else shown
     files = tls.ensure(settings.data / "tls", [*settings.tls_names, shown]) if settings.tls else None
     async with assembled(settings) as parts:
-        account, made = await parts.accounts.bootstrap(settings.bootstrap_user, settings.bootstrap_token)
+        account, made = await parts.services.accounts.bootstrap(settings.bootstrap_user, settings.bootstrap_token)
         if need_token and made is None and settings.bootstrap_token is None:
-            made = await parts.accounts.new_token(account, f"serve {ids.random32()[:6]}")
+            made = await parts.services.accounts.new_token(account, f"serve {ids.random32()[:6]}")
         config = uvicorn.Config(
             parts.app,
             loop="none",

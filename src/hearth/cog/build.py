@@ -25,7 +25,7 @@ import msgspec
 from hearth.cog import interpreters, requirements, system
 from hearth.cog.config import CogConfig, RunStep
 from hearth.cog.interpreters import Interpreter
-from hearth.cog.process import execute
+from hearth.cog.process import execute, tail
 from hearth.errors import BuildFailed
 
 COG_VERSION = "0.23.1"
@@ -260,7 +260,7 @@ class Environments:
     ) -> None:
         code, text = await execute([self._uv, *arguments], env=self._env, cwd=workdir, log=log, input=input)
         if code:
-            raise BuildFailed(f"uv could not {what}:\n{_tail(text)}")
+            raise BuildFailed(f"uv could not {what}:\n{tail(text, 20)}")
 
     async def _run_steps(self, path: Path, run: Sequence[RunStep], log: Callable[[str], None]) -> None:
         env = self._env | {
@@ -272,7 +272,7 @@ class Environments:
             with tempfile.TemporaryDirectory(prefix="hearth-build-") as empty, self._mounted(step):
                 code, text = await execute(["/bin/sh", "-c", step.command], env=env, cwd=Path(empty), log=log)
             if code:
-                raise BuildFailed(f"build.run: `{step.command}` ended with exit code {code}:\n{_tail(text)}")
+                raise BuildFailed(f"build.run: `{step.command}` ended with exit code {code}:\n{tail(text, 20)}")
 
     def _uv_folder(self) -> Path:
         """Holds uv and nothing else: our own tools beside it are not the model's."""
@@ -370,7 +370,3 @@ def _write(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
-
-
-def _tail(text: str, lines: int = 20) -> str:
-    return "\n".join(text.strip().splitlines()[-lines:])

@@ -75,3 +75,8 @@ async def _lines(stream: asyncio.StreamReader, log: Callable[[str], None] | None
         if log is not None:
             log(text)
     return "".join(parts)
+
+
+def tail(text: str, lines: int) -> str:
+    """The last lines of what a program printed: where it says why it failed."""
+    return "\n".join(text.strip().splitlines()[-lines:])

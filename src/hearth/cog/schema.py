@@ -19,7 +19,7 @@ from hearth.cog.build import Environment
 from hearth.cog.config import CogConfig
 from hearth.cog.facts import ErrorFact, Facts
 from hearth.cog.openapi import document_of, runtime_schema
-from hearth.cog.process import execute
+from hearth.cog.process import execute, tail
 from hearth.errors import BuildFailed
 
 __all__ = ["ModelDescription", "describe", "runtime_schema"]
@@ -65,7 +65,9 @@ async def describe(
         log(f"The model can't be imported here ({_first_line(facts.error)}); reading its source instead.")
         facts = await _facts(_STATIC, source, config, env, log, markers or {}, timeout)
     if facts.error is not None:
-        raise BuildFailed(f"The model's code can't be loaded:\n{_tail(facts.error.traceback)}", hint=_hint(facts.error))
+        raise BuildFailed(
+            f"The model's code can't be loaded:\n{tail(facts.error.traceback, 15)}", hint=_hint(facts.error)
+        )
     document = document_of(facts)
     main = facts.predict or facts.train
     assert main is not None
@@ -145,7 +147,3 @@ def _hint(error: ErrorFact) -> str | None:
 
 def _first_line(error: ErrorFact) -> str:
     return f"{error.type}: {error.message.splitlines()[0] if error.message else ''}"
-
-
-def _tail(text: str, lines: int = 15) -> str:
-    return "\n".join(text.strip().splitlines()[-lines:])

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from hearth.cog.process import execute
+from hearth.cog.process import execute, tail
 from hearth.errors import BuildFailed
 
 _ROOT = Path("/")
@@ -36,7 +36,7 @@ async def ensure(packages: Sequence[str], *, install: bool, env: Mapping[str, st
         except OSError as error:
             raise BuildFailed(f"System packages are missing: {', '.join(missing)} ({error})") from error
         if code:
-            raise BuildFailed(f"`{' '.join(command)}` failed:\n{_tail(text)}")
+            raise BuildFailed(f"`{' '.join(command)}` failed:\n{tail(text, 15)}")
 
 
 async def _missing(packages: Sequence[str], env: Mapping[str, str], log: Callable[[str], None]) -> list[str]:
@@ -52,7 +52,3 @@ async def _missing(packages: Sequence[str], env: Mapping[str, str], log: Callabl
         if code or (tool == "dpkg-query" and "installed" not in text.split()):
             missing.append(package)
     return missing
-
-
-def _tail(text: str, lines: int = 15) -> str:
-    return "\n".join(text.strip().splitlines()[-lines:])

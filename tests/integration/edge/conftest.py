@@ -30,7 +30,7 @@ class World:
         return self.parts.store
 
     async def account(self, name: str, **fields: Any) -> tuple[Account, httpx.AsyncClient]:
-        account, token = await self.parts.accounts.bootstrap(name, None)
+        account, token = await self.parts.services.accounts.bootstrap(name, None)
         if token is None:
             token = ids.api_token()
             await self.store.accounts.add_token(

@@ -64,7 +64,7 @@ class Server(threading.Thread):
         listener.bind(("127.0.0.1", 0))
         settings = Settings(data=self._folder, tls=False, max_body=1 << 20)
         async with assembled(settings) as parts:
-            await parts.accounts.bootstrap("ada", TOKEN)
+            await parts.services.accounts.bootstrap("ada", TOKEN)
             seeds = parts.services.seeds
             await seeds.model("ada", "hello", {})
             await self._world(parts)
