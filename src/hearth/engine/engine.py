@@ -34,6 +34,7 @@ from hearth.engine.inputs import Inputs, Opener
 from hearth.engine.metrics import Metrics
 from hearth.engine.options import EngineOptions
 from hearth.engine.outputs import Outputs
+from hearth.engine.planner import Planner
 from hearth.engine.reaper import Reaper
 from hearth.engine.recorder import Recorder
 from hearth.engine.remover import Remover
@@ -116,17 +117,21 @@ class Engine:
             metrics=self.metrics,
             options=options,
         )
+        self._planner = Planner(
+            recorder=self._recorder, supervisor=self._supervisor, clock=clock, alarms=alarms, options=options
+        )
         self._dispatcher = Dispatcher(
             recorder=self._recorder,
             supervisor=self._supervisor,
+            planner=self._planner,
             clock=clock,
             alarms=alarms,
             metrics=self.metrics,
             options=options,
         )
         self._supervisor.owner = self._dispatcher
-        self._rollouts = Rollouts(store=store, clock=clock, dispatcher=self._dispatcher)
-        self._dispatcher.watcher = self._rollouts
+        self._rollouts = Rollouts(store=store, clock=clock, planner=self._planner, shut=self._dispatcher.shut)
+        self._planner.watcher = self._rollouts
         self._inputs = Inputs(
             folder=options.folder / "inputs",
             store=store,
@@ -155,7 +160,7 @@ class Engine:
             showcase=Showcase(store=store, blobs=blobs, bus=bus, clock=clock, lease=options.lease),
             hardware=options.hardware,
             parallel=options.builds,
-            built=self._dispatcher.reset,
+            built=self._planner.reset,
         )
         self._learn = learn
         self._remover = Remover(
@@ -214,7 +219,7 @@ class Engine:
             case DeliveryDue():
                 self._courier.wake()
             case ResetVersion():
-                self._dispatcher.reset(work.version_id)
+                self._planner.reset(work.version_id)
             case VersionDeleted():
                 self._remover.wake()
             case DeploymentChanged():

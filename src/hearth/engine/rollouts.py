@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from hearth.clock import Clock
 from hearth.domain.deployment import Deployment, Release, ReleaseState
 from hearth.domain.lane import Lane
-from hearth.engine.dispatcher import Dispatcher
+from hearth.engine.planner import Planner
 from hearth.engine.tasks import Tasks
 from hearth.policy.backoff import store_delay
 from hearth.store.base import Store
@@ -29,8 +29,9 @@ PROOFS = 2
 class Rollouts:
     """`watcher.Watcher`."""
 
-    def __init__(self, *, store: Store, clock: Clock, dispatcher: Dispatcher) -> None:
-        self._store, self._clock, self._dispatcher = store, clock, dispatcher
+    def __init__(self, *, store: Store, clock: Clock, planner: Planner, shut: Callable[[str, str], None]) -> None:
+        """`shut` ends a deployment's lanes, for the reason given."""
+        self._store, self._clock, self._planner, self._shut = store, clock, planner, shut
         self._known: dict[str, Deployment] = {}
         """Those that were looked after, as they were then."""
         self._one = asyncio.Lock()
@@ -105,7 +106,7 @@ class Rollouts:
         deployment = await self._store.deployments.by_id(id)
         if deployment is None:
             self._known.pop(id, None)
-            self._dispatcher.shut(id, "its deployment was deleted")
+            self._shut(id, "its deployment was deleted")
         else:
             await self._apply(deployment)
 
@@ -113,7 +114,7 @@ class Rollouts:
         self._known[deployment.id] = deployment
         current, serving = deployment.current, deployment.serving
         if current.state is ReleaseState.DISABLED:
-            self._dispatcher.shut(deployment.id, "its deployment is disabled")
+            self._shut(deployment.id, "its deployment is disabled")
             return
         kept = set[str]()
         if serving is not None and serving.max_instances:
@@ -126,12 +127,12 @@ class Rollouts:
             lane = replace(deployment.lane(current), minimum=0)
             kept.add(lane.key)
             await self._serve(deployment, lane, current)
-        self._dispatcher.retire(deployment.id, kept)
+        self._planner.retire(deployment.id, kept)
 
     async def _serve(self, deployment: Deployment, lane: Lane, release: Release, *, prove: bool = False) -> None:
         version = await self._store.versions.get(release.version)
         if version is not None:
-            self._dispatcher.serve(lane, version, prove=prove)
+            self._planner.serve(lane, version, prove=prove)
         elif prove:
             because = "its version does not exist any more"
             await self._store.deployments.judge(deployment.id, release.number, ReleaseState.FAILED, because)

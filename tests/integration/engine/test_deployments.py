@@ -292,7 +292,7 @@ async def test_a_deleted_deployment_leaves_nothing(started: Start) -> None:
     await bench.engine._rollouts._tasks.join()
     await bench.advance(10)
     assert desk.versions == []
-    assert bench.engine._dispatcher._pools == {}
+    assert bench.engine._planner.pools == {}
 
 
 async def test_a_rollout_goes_on_after_a_restart(bench: Any) -> None:

@@ -1,0 +1,273 @@
+"""How many instances each lane has, and whose room they take: the decisions of `policy`, carried out.
+
+It owns the lanes and never waits: every call runs through, and what takes time calls back. When a lane wants one
+more instance:
+
+1. There is room: it boots.
+2. There is an idle one of another lane: that one ends first.
+3. Else the lane is kept out, and planned again whenever an instance becomes idle or ends.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+
+from msgspec.structs import replace
+
+from hearth.clock import Clock
+from hearth.domain.lane import Lane
+from hearth.domain.model import Version
+from hearth.domain.prediction import Phase, Step
+from hearth.engine.alarms import Alarms
+from hearth.engine.host import Host
+from hearth.engine.options import EngineOptions
+from hearth.engine.pool import Pool
+from hearth.engine.recorder import Recorder
+from hearth.engine.supervisor import Supervisor
+from hearth.engine.ticket import Stage, Ticket
+from hearth.engine.watcher import Watcher
+from hearth.policy.autoscale import Load, decide
+from hearth.policy.backoff import boot_delay
+from hearth.policy.placement import Boot, Evict, Hold, place, yields
+
+RETIRED_IDLE = 5.0
+"""Seconds that an idle instance of a retired lane stays, for predictions that were still sent its way."""
+
+
+class Planner:
+    """The lanes. `watcher` is set once, before the first prediction."""
+
+    watcher: Watcher
+
+    def __init__(
+        self, *, recorder: Recorder, supervisor: Supervisor, clock: Clock, alarms: Alarms, options: EngineOptions
+    ) -> None:
+        self._recorder, self._supervisor = recorder, supervisor
+        self._clock, self._alarms, self._options = clock, alarms, options
+        self.pools: dict[str, Pool] = {}
+        self._kept_out: dict[str, Pool] = {}
+        """Lanes that want an instance and have no room for it."""
+        self.closed = False
+        """The server is stopping: nothing boots any more."""
+
+    # Lanes
+
+    def pool(self, version: Version, lane: Lane) -> Pool:
+        """A prediction that comes late brings bounds of the past: only `serve` says what is kept running."""
+        pool = self.pools.get(lane.key)
+        if pool is None:
+            lane = replace(lane, minimum=0) if lane.minimum else lane
+            pool = self.pools[lane.key] = Pool(version, lane)
+        return pool
+
+    def tidy(self, pool: Pool) -> None:
+        """Forget a lane that nothing is left of."""
+        if pool.idle and self.pools.get(pool.lane.key) is pool:
+            if pool.again is not None:
+                pool.again.cancel()
+            self.pools.pop(pool.lane.key)
+            self._kept_out.pop(pool.lane.key, None)
+
+    def reset(self, version_id: str) -> None:
+        """Forget setup failures of a version."""
+        for pool in [pool for pool in self.pools.values() if pool.version.id == version_id]:
+            pool.reset()
+            self.plan(pool)
+            self.tidy(pool)
+
+    # How many
+
+    def load(self, pool: Pool) -> Load:
+        return pool.load(
+            now=self._clock.now(),
+            monotonic=self._clock.monotonic(),
+            maximum=self._options.max_instances if pool.lane.train else self._options.max_instances_per_version,
+        )
+
+    def explain(self, pool: Pool) -> str:
+        """Why those who wait in this lane wait."""
+        return pool.because if pool.lane.key in self._kept_out else decide(self.load(pool)).because
+
+    def plan(self, pool: Pool) -> None:
+        """Ask the policy how many instances this lane should have, and start on it."""
+        if self.closed or not (pool.line or pool.short):
+            return
+        load = self.load(pool)
+        decision = decide(load)
+        if pool.again is not None:
+            pool.again.cancel()
+            pool.again = None
+        if decision.again is not None:
+            pool.again = self._alarms.after(decision.again, lambda: self.plan(pool))
+        self._kept_out.pop(pool.lane.key, None)
+        for _ in range(decision.wanted - load.ready - load.booting):
+            if not self._make_room(pool, decision.because):
+                break
+
+    def _make_room(self, pool: Pool, because: str) -> bool:
+        """Boot one more instance; False if there is no room, which the pool's sentence then says."""
+        now = self._clock.monotonic()
+        residents = [host.resident(now, self._keeps(host)) for host in self._supervisor.hosts.values()]
+        trainings = self._options.trainings if pool.lane.train else None
+        placement = place(
+            pool.lane.key, pool.version.model, residents, self._options.max_instances, trainings=trainings
+        )
+        if isinstance(placement, Boot):
+            host = self._supervisor.boot(pool.version, pool.lane, because)
+            pool.hosts[host.id] = host
+            first = next((t for t in pool.line.heads() if t.live.prediction.phase is Phase.QUEUED), None)
+            if first is not None:
+                pool.promised[host.id] = first
+                self._recorder.step(first.live, Step.BOOT, because, {"instance": host.id, "because": because})
+            return True
+        pool.because = placement.because
+        pool.wants_room = not isinstance(placement, Hold) or placement.room
+        self._kept_out[pool.lane.key] = pool
+        if pool.proving and isinstance(placement, Hold):
+            self.watcher.lane_held(pool.lane, placement.because)
+        if isinstance(placement, Evict):
+            victim = self._supervisor.hosts[placement.instance]
+            pool.because = f"an idle instance of {victim.version.model} is stopped to make room"
+            self._supervisor.end(victim, placement.because, self._options.stop_grace)
+        return False
+
+    # Whose room
+
+    @property
+    def crowded(self) -> bool:
+        """Whether any lane waits for room."""
+        return bool(self._kept_out)
+
+    def turned_out(self, pool: Pool, host: Host) -> bool:
+        """Whether this instance, idle now, was ended because others have been kept out for too long."""
+        now = self._clock.now()
+        others = [p for p in self._kept_out.values() if p is not pool and p.wants_room]
+        if not others or pool.keeps(host):
+            return False
+        other = max(others, key=lambda p: p.oldest(now))
+        serving_for = self._clock.monotonic() - host.ready_since
+        if not yields(other.oldest(now), pool.oldest(now), serving_for):
+            return False
+        because = f"{other.version.model} has waited {other.oldest(now):.0f} s for room"
+        self._supervisor.end(host, because, self._options.stop_grace)
+        return True
+
+    def plan_kept_out(self) -> None:
+        """Something may have made room: whoever has waited longest comes first."""
+        now = self._clock.now()
+        for pool in sorted(self._kept_out.values(), key=lambda p: -p.oldest(now)):
+            self.plan(pool)
+
+    def left(self, pool: Pool) -> None:
+        """Somebody left its line without a slot: what is booted for nobody ends."""
+        if not pool.line and not pool.short:
+            self._kept_out.pop(pool.lane.key, None)
+        if pool.lane.train:
+            booting = [host for host in pool.hosts.values() if host.booting]
+            for host in booting[len(pool.line) :]:
+                self._supervisor.end(host, "the training that it was started for was canceled", 0)
+        self.tidy(pool)
+
+    # What became of an instance
+
+    def ready(self, host: Host) -> Pool:
+        pool = self.pools[host.lane.key]
+        pool.reset()
+        pool.slots = host.slots
+        pool.promised.pop(host.id, None)
+        if pool.lane.deployment is not None:
+            self.watcher.lane_ready(pool.lane)
+        return pool
+
+    def failed(self, host: Host, because: str) -> Pool:
+        """Its setup failed. If the lane has no other instance, those who wait in it are the caller's to fail."""
+        pool = self.pools[host.lane.key]
+        pool.hosts.pop(host.id, None)
+        promised = pool.promised.pop(host.id, None)
+        pool.failures += 1
+        pool.blocked_until = self._clock.monotonic() + boot_delay(pool.failures)
+        if pool.lane.deployment is not None:
+            self.watcher.lane_failed(pool.lane, pool.failures, because)
+        if pool.hosts:
+            self._unpromise(promised, "the instance that it waited for failed in its setup")
+        return pool
+
+    def _unpromise(self, ticket: Ticket | None, because: str) -> None:
+        if ticket is not None and ticket.stage is Stage.WAITING and ticket.live.prediction.phase is Phase.BOOTING:
+            self._recorder.step(ticket.live, Step.RETURN, because, {"because": because})
+
+    def gone(self, host: Host) -> None:
+        pool = self.pools.get(host.lane.key)
+        if pool is not None:
+            pool.hosts.pop(host.id, None)
+            self._unpromise(pool.promised.pop(host.id, None), "the instance that it waited for was stopped")
+            if pool.line or pool.short:  # whoever has waited longest comes first, in this lane or another
+                self._kept_out[pool.lane.key] = pool
+            self.tidy(pool)
+        self.plan_kept_out()
+
+    def waiting_for(self, host: Host) -> int:
+        pool = self.pools.get(host.lane.key)
+        return 0 if pool is None else len(pool.line)
+
+    def patience(self, host: Host) -> float:
+        pool = self.pools.get(host.lane.key)
+        if pool is None:
+            return self._options.idle_timeout
+        if pool.keeps(host):
+            return math.inf
+        return min(RETIRED_IDLE, self._options.idle_timeout) if pool.retired else self._options.idle_timeout
+
+    def _keeps(self, host: Host) -> bool:
+        pool = self.pools.get(host.lane.key)
+        return pool is not None and pool.keeps(host)
+
+    # Bounds of deployments
+
+    def serve(self, lane: Lane, version: Version, *, prove: bool = False) -> None:
+        """These are the lane's bounds from now on. `prove`: one instance must become ready in any case."""
+        pool = self.pool(version, lane)
+        pool.lane, pool.retired, pool.proving = lane, False, prove
+        surplus = len(pool.hosts) - max(lane.maximum or 0, pool.minimum)
+        for host in [host for host in pool.hosts.values() if host.free and not host.running][: max(surplus, 0)]:
+            self._supervisor.end(host, f"max_instances is {lane.maximum} now", self._options.stop_grace)
+        if prove and any(host.serving for host in pool.hosts.values()):  # it served before, and has not ended yet
+            self.watcher.lane_ready(lane)
+        self._look_again(pool)
+        self.plan(pool)
+        self.tidy(pool)
+
+    def retire(self, deployment_id: str, but: Collection[str]) -> None:
+        """Let every other lane of a deployment end, in its time: who waits in it is served."""
+        for pool in self.of_deployment(deployment_id):
+            if pool.lane.key not in but:
+                pool.retired, pool.proving = True, False
+                pool.lane = replace(pool.lane, minimum=0, maximum=max(pool.lane.maximum or 0, 1))
+                self._look_again(pool)
+                if not pool.line:
+                    self._kept_out.pop(pool.lane.key, None)
+                    for host in [host for host in pool.hosts.values() if host.booting]:
+                        self._supervisor.end(host, "another release takes its place", 0)
+                self.tidy(pool)
+
+    def disable(self, pool: Pool) -> None:
+        """Nothing may run in this lane any more."""
+        pool.retired, pool.proving = True, False
+        pool.lane = replace(pool.lane, minimum=0, maximum=0)
+
+    def end_idle(self, pool: Pool, because: str) -> None:
+        """End what serves nobody now, and the rest as soon as it has ended its runs."""
+        for host in list(pool.hosts.values()):
+            if host.booting or not host.running:
+                self._supervisor.end(host, because, self._options.stop_grace)
+            else:
+                self._look_again(pool)
+        self.tidy(pool)
+
+    def of_deployment(self, id: str) -> list[Pool]:
+        return [pool for pool in self.pools.values() if pool.lane.deployment_id == id]
+
+    def _look_again(self, pool: Pool) -> None:
+        for host in list(pool.hosts.values()):
+            self._supervisor.look_again(host)
