@@ -135,6 +135,8 @@ class ModelBody(msgspec.Struct, frozen=True, kw_only=True):
 
 class FileUrls(msgspec.Struct, frozen=True):
     get: str
+    download: str
+    """Ours: its bytes, by a signed link that needs no token and ends with the file."""
 
 
 class FileBody(msgspec.Struct, frozen=True, kw_only=True):

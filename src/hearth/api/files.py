@@ -12,6 +12,7 @@ from hearth.api.bodies import FileBody, PageBody
 from hearth.api.http import Reply, Request, Stream
 from hearth.api.multipart import Upload, read_upload
 from hearth.api.route import CURSOR, NOT_FOUND, Auth, Content, Parameter, Route
+from hearth.domain.file import File
 from hearth.errors import NotFound
 
 STREAM_TOKEN_LENGTH = 52
@@ -51,12 +52,16 @@ async def _upload(request: Request, upload: Upload) -> FileBody:
         metadata=upload.metadata,
         chunks=upload.chunks(),
     )
-    return wire.file(file, request.origin)
+    return _shown(request, file)
+
+
+def _shown(request: Request, file: File) -> FileBody:
+    return wire.file(file, request.origin, request.services.files.link(request.account.username, file))
 
 
 async def index(request: Request) -> PageBody[FileBody]:
     found = await request.services.files.page(request.account, paging.cursor(request))
-    return paging.page(request, found, [wire.file(f, request.origin) for f in found.items])
+    return paging.page(request, found, [_shown(request, file) for file in found.items])
 
 
 async def get(request: Request) -> FileBody | Stream:
@@ -65,7 +70,7 @@ async def get(request: Request) -> FileBody | Stream:
     if len(id_) == STREAM_TOKEN_LENGTH:
         return await stream.by_token(request, id_)
     await authenticate(request)
-    return wire.file(await request.services.files.get(request.account, id_), request.origin)
+    return _shown(request, await request.services.files.get(request.account, id_))
 
 
 async def delete(request: Request) -> None:

@@ -124,15 +124,16 @@ async def put_prediction(request: Request, body: PutPrediction) -> None:
 
 async def put_file(request: Request) -> FileBody:
     query = request.query
+    owner = query.get("account", "")
     file = await request.services.seeds.file(
         request.params["id"],
-        account=query.get("account", ""),
+        account=owner,
         name=query.get("name") or "file",
         content_type=(request.header(b"content-type") or Content.BINARY.value)[:200],
         prediction=query.get("prediction") or None,
         chunks=request.chunks(),
     )
-    return wire.file(file, request.origin)
+    return wire.file(file, request.origin, request.services.files.link(owner, file))
 
 
 def _seconds(at: datetime) -> float:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from typing import Any, Protocol
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -46,6 +46,7 @@ from hearth.domain.instance import InstanceView
 from hearth.domain.model import Build, Model, Version
 from hearth.domain.prediction import Phase, Prediction, PredictionKind
 from hearth.domain.webhook import Attempt, Delivery
+from hearth.service.files import Link
 
 _STATUS: dict[Phase, Status] = {
     Phase.QUEUED: "starting",
@@ -262,7 +263,8 @@ def model(
     )
 
 
-def file(record: File, origin: str) -> FileBody:
+def file(record: File, origin: str, link: Link) -> FileBody:
+    url = f"{origin}/v1/files/{record.id}"
     return FileBody(
         id=record.id,
         name=record.name,
@@ -273,7 +275,7 @@ def file(record: File, origin: str) -> FileBody:
         metadata=record.metadata,
         created_at=moment(record.created_at),
         expires_at=_maybe(record.expires_at),
-        urls=FileUrls(f"{origin}/v1/files/{record.id}"),
+        urls=FileUrls(url, f"{url}/download?{urlencode(link._asdict())}"),
     )
 
 

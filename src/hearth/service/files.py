@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import math
 import re
 from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -22,6 +23,14 @@ from hearth.store.base import Cursor, Page, Store
 
 MAX_METADATA = 64 * 1024
 _CONTENT_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(;[\x20-\x7e]*)?")
+
+
+class Link(NamedTuple):
+    """What lets anybody download a file: `owner` is a username, `expiry` seconds since 1970."""
+
+    owner: str
+    expiry: int
+    signature: str
 
 
 class Files:
@@ -103,6 +112,11 @@ class Files:
         file = await self.get(caller, id)
         await self._store.files.delete([file.id])
         await self._blobs.delete([file.key])
+
+    def link(self, owner: str, file: File) -> Link:
+        """To the bytes of a file, for as long as it lives; for as long as an upload does if it stays."""
+        expiry = math.ceil(self._clock.now() + self._ttl if file.expires_at is None else file.expires_at)
+        return Link(owner, expiry, self.signed(owner, file.id, expiry))
 
     def signed(self, owner: str, id: str, expiry: int) -> str:
         """The signature of a download link: `owner` is a username, `expiry` seconds since 1970."""

@@ -6,10 +6,8 @@ import asyncio
 import hashlib
 import io
 import tarfile
-import time
 from collections.abc import AsyncIterator
 from typing import Any
-from urllib.parse import quote
 
 import httpx
 import pytest
@@ -229,9 +227,7 @@ async def test_files_go_in_and_out(live: Any, engine: Any, ada: Any, client: htt
     assert made["size"] == len(data)
     assert made["checksums"]["sha256"] == hashlib.sha256(data).hexdigest()
     assert (await client.get(made["urls"]["get"])).json() == made
-    expiry = int(time.time()) + 60
-    signature = quote(live.files.signed("ada", made["id"], expiry), safe="")
-    url = f"{live.url}/v1/files/{made['id']}/download?owner=ada&expiry={expiry}&signature={signature}"
+    url = made["urls"]["download"]
     async with httpx.AsyncClient(trust_env=False) as anonymous:
         got = await anonymous.get(url)
         assert got.content == data

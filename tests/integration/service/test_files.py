@@ -8,6 +8,7 @@ import hmac
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from hearth.domain.account import Account
@@ -130,6 +131,21 @@ async def test_signatures_are_the_documented_ones(hearth: Any) -> None:
     ):
         with pytest.raises(NotFound):
             hearth.files.check_signature(owner, id, expiry, signature)
+
+
+async def test_a_link_ends_with_its_file(hearth: Any, ann: Account) -> None:
+    clock = FakeClock()
+    files = Files(store=hearth.store, blobs=hearth.blobs, clock=clock, signing_key=b"k", ttl=60.0)
+    file = await files.upload(ann, name="a", content_type=None, metadata={}, chunks=chunks(b"x"))
+    stays = msgspec.structs.replace(file, id="stays", expires_at=None)
+    links = [(each.id, files.link("ann", each)) for each in (file, stays)]
+    await clock.advance(59)
+    for id, link in links:
+        files.check_signature(link.owner, id, link.expiry, link.signature)
+    await clock.advance(2)
+    for id, link in links:
+        with pytest.raises(NotFound):
+            files.check_signature(link.owner, id, link.expiry, link.signature)
 
 
 async def test_open_needs_the_right_name(hearth: Any, ann: Account) -> None:

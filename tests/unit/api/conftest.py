@@ -26,6 +26,7 @@ from hearth.domain.model import Build, BuildState, Model, Recipe, SourceFile, Ve
 from hearth.domain.prediction import Phase, Prediction
 from hearth.domain.webhook import Attempt, Delivery
 from hearth.errors import NotFound, Unauthenticated
+from hearth.service.files import Link
 from hearth.service.limits import Limits
 from hearth.service.models import Shown
 from hearth.service.search import Found
@@ -343,6 +344,9 @@ class _Files:
 
     async def delete(self, caller: Account, id: str) -> None:
         self.world._called("delete", id=id)
+
+    def link(self, owner: str, file: File) -> Link:
+        return Link(owner, 9, "go+od=")
 
     def check_signature(self, owner: str, id: str, expiry: int, signature: str) -> None:
         self.world._called("check_signature", owner=owner, id=id, expiry=expiry, signature=signature)

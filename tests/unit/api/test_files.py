@@ -25,7 +25,10 @@ async def test_an_upload_is_answered_with_its_record(client: Any) -> None:
         "metadata": {},
         "created_at": "2023-11-14T22:13:20Z",
         "expires_at": None,
-        "urls": {"get": f"https://hearth.test/v1/files/{FILE_ID}"},
+        "urls": {
+            "get": f"https://hearth.test/v1/files/{FILE_ID}",
+            "download": f"https://hearth.test/v1/files/{FILE_ID}/download?owner=ada&expiry=9&signature=go%2Bod%3D",
+        },
     }
 
 
