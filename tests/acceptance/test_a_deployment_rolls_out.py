@@ -240,6 +240,33 @@ def test_it_is_deleted_once_it_is_offline_and_quiet(quick: tuple[Api, Models]) -
     assert api.http.delete("deployments/admin/old").status_code == 404
 
 
+DELETED = {
+    "py2": """
+    client = replicate.Replicate(base_url=f"{url}/v1", bearer_token=token)
+    return client.deployments.delete(deployment_owner="admin", deployment_name=name)
+    """,
+    "js": """
+    const client = new Replicate({ baseUrl: `${url}/v1`, auth: token });
+    return await client.deployments.delete("admin", name);
+    """,
+}
+
+
+@pytest.mark.parametrize("client", ["py1", "py2", "js"])
+def test_every_client_deletes(client: str, quick: tuple[Api, Models], request: pytest.FixtureRequest) -> None:
+    api, models = quick
+    name, url, token = f"old-{client}", api.server.url, api.server.token
+    create(api, name, write(models, "hello"))  # nothing has run in it, so nothing keeps it
+    if client == "py1":
+        official = replicate.Client(api_token=token, base_url=url)
+        assert official.deployments.delete("admin", name) is True
+        official._client.close()
+    else:
+        said = request.getfixturevalue(client)(DELETED[client], url=url, token=token, name=name)
+        assert said is {"py2": None, "js": True}[client]
+    assert api.http.get(f"deployments/admin/{name}").status_code == 404
+
+
 class Load:
     """Predictions of a deployment without a pause, from several callers."""
 

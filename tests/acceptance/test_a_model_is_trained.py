@@ -70,6 +70,7 @@ def test_python_1_trains_a_model_and_runs_what_came_of_it(py1: replicate.Client,
     assert py1.models.get(to).latest_version.id == id
     weights = httpx.get(training.output["weights"], verify=api.http._transport._pool._ssl_context)  # type: ignore[attr-defined]
     assert set(weights.json()) == {"counts", "smoothing", "texts"}
+    assert py1.trainings.get(training.id).output == training.output
     assert training.id in [t.id for t in py1.trainings.list()]
     assert training.id not in [p.id for p in py1.predictions.list()]
 
