@@ -52,6 +52,8 @@ from hearth.service.predictions import Predictions
 from hearth.service.pushes import Pushes
 from hearth.service.search import Search
 from hearth.service.seeds import Seeds
+from hearth.service.sessions import SETUP_LIFE, Sessions
+from hearth.service.signin import SignIn
 from hearth.service.streams import Streams
 from hearth.service.trainings import Trainings
 from hearth.service.versions import Resolver
@@ -81,6 +83,8 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
     """A token that works, if this process knows one."""
     new_token: str | None
     """Made just now: to be shown once."""
+    setup: str | None
+    """The address that signs the first account's browser in, once; None when it has a password already."""
 
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
@@ -205,6 +209,14 @@ def _services(ground: _Ground, wire: Wire, streams: Streams, engine: Engine, har
     )
     inputs = Inputs(store=store, blobs=blobs, sealer=sealer, clock=clock, inline_limit=settings.inline_limit)
     predictions = Predictions(store=store, bus=bus, versions=versions, inputs=inputs, clock=clock)
+    accounts = Accounts(store=store, sealer=sealer, clock=clock)
+    sessions = Sessions(
+        store=store,
+        clock=clock,
+        key=secrets.derive("sessions"),
+        life=settings.session_life,
+        ttl=60.0 if settings.database is None else 2.0,
+    )
     deployments = Deployments(
         store=store,
         bus=bus,
@@ -248,7 +260,9 @@ def _services(ground: _Ground, wire: Wire, streams: Streams, engine: Engine, har
         ),
         pushes=Pushes(store=store, blobs=blobs, bus=bus, models=models, versions=versions, clock=clock),
         files=files,
-        accounts=Accounts(store=store, sealer=sealer, clock=clock),
+        accounts=accounts,
+        sessions=sessions,
+        signin=SignIn(store=store, clock=clock, accounts=accounts, sessions=sessions),
         limits=Limits(store=store, clock=clock, server=Rates(*rate_limits(settings.rate_limits))),
         idempotency=Idempotency(store=store, clock=clock),
         seeds=seeds,
@@ -311,6 +325,9 @@ async def _serve(
         account, made = await parts.services.accounts.bootstrap(settings.bootstrap_user, settings.bootstrap_token)
         if need_token and made is None and settings.bootstrap_token is None:
             made = await parts.services.accounts.new_token(account, f"serve {ids.random32()[:6]}")
+        code = None
+        if not await parts.services.signin.has_password(account):
+            code = (await parts.services.sessions.link(account, SETUP_LIFE)).code
         config = uvicorn.Config(
             parts.app,
             loop="none",
@@ -340,13 +357,15 @@ async def _serve(
         stopped = asyncio.create_task(stopping.wait(), name="signals")
         up = asyncio.create_task(server.up.wait(), name="http is up")
         await asyncio.wait((serving, up), return_when=asyncio.FIRST_COMPLETED)
+        url = f"{'https' if files else 'http'}://{shown}:{port}"
         ready(
             Started(
-                url=f"{'https' if files else 'http'}://{shown}:{port}",
+                url=url,
                 ca=str(files.bundle) if files else None,
                 username=account.username,
                 token=made or settings.bootstrap_token,
                 new_token=made,
+                setup=f"{settings.public_url or url}/setup?code={code}" if code else None,
             )
         )
         await asyncio.wait((serving, stopped), return_when=asyncio.FIRST_COMPLETED)

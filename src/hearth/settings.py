@@ -60,6 +60,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     bootstrap_token: str | None = None
     """Its token, if it has none yet. Default: one is made and printed once."""
 
+    session_life: float = 30 * 24 * 3600.0
+    """How long a browser stays signed in."""
+
     allow_private_addresses: bool = False
     """Let webhooks and input URLs reach private ranges. Loopback is allowed by itself when the server
     listens on loopback only; cloud metadata addresses are refused always."""

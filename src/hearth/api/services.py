@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from hearth.service.pushes import Pushes
     from hearth.service.search import Search
     from hearth.service.seeds import Seeds
+    from hearth.service.sessions import Sessions
+    from hearth.service.signin import SignIn
     from hearth.service.streams import Streams
     from hearth.service.trainings import Trainings
 
@@ -51,6 +53,8 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     pushes: Pushes
     files: Files
     accounts: Accounts
+    sessions: Sessions
+    signin: SignIn
     limits: Limits
     idempotency: Idempotency
     seeds: Seeds

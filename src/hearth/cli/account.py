@@ -66,6 +66,36 @@ def _number(name: str, text: str) -> int | None:
     return int(text)
 
 
+@app.command()
+def link(json: Json = False, data: Data = None) -> None:
+    """Print an address that signs a browser in as you. It works once, for ten minutes."""
+    with Client(find(data)) as client:
+        made = client.call("POST", "account/links")
+    if json:
+        show_json(made)
+        return
+    print(made["url"])
+
+
+@app.command()
+def password(
+    remove: Annotated[bool, typer.Option("--remove", help="Sign in with tokens and links only.")] = False,
+    json: Json = False,
+    data: Data = None,
+) -> None:
+    """Choose the password that signs you in with a browser. Browsers that are signed in must do it again."""
+    with Client(find(data)) as client:
+        username = client.call("GET", "account")["username"]
+        chosen = (
+            None if remove else typer.prompt(f"New password of {username}", hide_input=True, confirmation_prompt=True)
+        )
+        client.call("PUT", "account/password", json={"password": chosen})
+    if json:
+        show_json({"username": username, "password": chosen is not None})
+        return
+    err.print(f"{username} has {'no' if chosen is None else 'a new'} password.")
+
+
 @app.command("list")
 def listing(json: Json = False, limit: Limit = 100, data: Data = None) -> None:
     """List all accounts, newest first. For admins."""

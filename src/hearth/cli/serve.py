@@ -39,9 +39,11 @@ def serve(
         leave(settings.data, Connection(url=started.url, token=token, ca=started.ca))
         if started.new_token:
             err.print(f"Account {started.username}, token (shown once): {started.new_token}", markup=False)
-        err.print(f"[bold]Hearth is ready at {started.url}[/bold]")
         flag = "" if data is None else f" --data {data}"
+        if started.setup:
+            err.print(f"In a browser, once, as {started.username}: {started.setup}", markup=False, soft_wrap=True)
         err.print(f'In another terminal: eval "$(hearth env{flag})"', markup=False)
+        err.print(f"[bold]Hearth is ready at {started.url}[/bold]")
 
     try:
         compose.serve(settings, ready, need_token=before is None or not before.token)

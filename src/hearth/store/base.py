@@ -20,6 +20,7 @@ from hearth.domain.limits import Kept, Once, Usage
 from hearth.domain.model import Build, BuildState, Model, Removal, Version
 from hearth.domain.prediction import Prediction, PredictionKind
 from hearth.domain.webhook import Attempt, Delivery
+from hearth.store.sessions import Sessions
 
 T = TypeVar("T")
 
@@ -479,6 +480,8 @@ class Store(Protocol):
     def idempotency(self) -> Idempotency: ...
     @property
     def rates(self) -> Rates: ...
+    @property
+    def sessions(self) -> Sessions: ...
 
     async def open(self) -> None:
         """Connect and bring the schema up to date."""

@@ -16,6 +16,7 @@ from hearth.domain.deployment import Deployment, Release, ReleaseState
 from hearth.domain.file import File, FileKind, parse_reference
 from hearth.domain.model import Build, BuildState, Model, Recipe, Removal, SourceFile, Version, Visibility
 from hearth.domain.prediction import Phase, Prediction, PredictionKind
+from hearth.domain.session import Session, SessionKind
 from hearth.domain.webhook import Attempt, Delivery, DeliveryState
 
 Row = Sequence[Any]
@@ -31,6 +32,7 @@ ACCOUNT = (
     "creates_per_minute", "others_per_minute", "retention",
 )  # fmt: skip
 ACCOUNT_CHANGEABLE = frozenset({"type", "name", "admin", "creates_per_minute", "others_per_minute", "retention"})
+SESSION = ("hash", "account_id", "kind", "created_at", "expires_at", "about")
 TOKEN = ("hash", "account_id", "name", "created_at", "hint", "disabled_at")
 MODEL = (
     "id", "account_id", "owner", "name", "created_at", "visibility", "hardware", "description", "readme",
@@ -101,6 +103,16 @@ def token_row(t: Token) -> Row:
 def token_of(row: Row) -> Token:
     hash, account_id, name, created_at, hint, disabled_at = row
     return Token(hash=hash, account_id=account_id, name=name, created_at=created_at, hint=hint, disabled_at=disabled_at)
+
+
+def session_row(s: Session) -> Row:
+    return (s.hash, s.account_id, s.kind.value, s.created_at, s.expires_at, s.about)
+
+
+def session_of(row: Row) -> Session:
+    fields: dict[str, Any] = dict(zip(SESSION, row, strict=True))
+    fields["kind"] = SessionKind(fields["kind"])
+    return Session(**fields)
 
 
 def model_row(m: Model) -> Row:

@@ -41,6 +41,8 @@ from hearth.service.models import Models
 from hearth.service.predictions import Predictions
 from hearth.service.pushes import Pushes
 from hearth.service.search import Search
+from hearth.service.sessions import Sessions
+from hearth.service.signin import SignIn
 from hearth.service.streams import Streams
 from hearth.service.trainings import Trainings
 from hearth.service.versions import Resolver
@@ -152,6 +154,7 @@ class Live:
         self.blobs = ObstoreBlobs.local(folder / "blobs")
         self.resolver = Resolver(store=store, clock=clock)
         self.accounts = Accounts(store=store, sealer=sealer, clock=clock)
+        self.sessions = Sessions(store=store, clock=clock, key=b"key")
         self.files = Files(store=store, blobs=self.blobs, clock=clock, signing_key=b"key", max_file=1 << 20)
         self.models = Models(store=store, blobs=self.blobs, bus=bus, versions=self.resolver, clock=clock)
         inputs = Inputs(store=store, blobs=self.blobs, sealer=sealer, clock=clock)
@@ -181,6 +184,8 @@ class Live:
             pushes=pushes,
             files=self.files,
             accounts=self.accounts,
+            sessions=self.sessions,
+            signin=SignIn(store=store, clock=clock, accounts=self.accounts, sessions=self.sessions),
             limits=self.limits,
             idempotency=Idempotency(store=store, clock=clock),
             bus=bus,

@@ -432,6 +432,8 @@ def services(world: World, wire: Wire) -> Services:
         pushes=cast(Any, _Pushes(world)),
         files=cast(Any, _Files(world)),
         accounts=cast(Any, world),
+        sessions=cast(Any, world),
+        signin=cast(Any, world),
         limits=Limits(store=cast(Any, None), clock=SystemClock()),
         idempotency=cast(Any, None),
         seeds=cast(Any, None),

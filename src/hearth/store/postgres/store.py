@@ -17,6 +17,7 @@ from hearth.store.postgres.queue import PostgresQueue
 from hearth.store.postgres.rates import PostgresRates
 from hearth.store.postgres.removals import PostgresRemovals
 from hearth.store.postgres.search import PostgresSearch
+from hearth.store.postgres.sessions import PostgresSessions
 
 PING = "INSERT INTO pings VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET number = pings.number + 1"
 
@@ -40,6 +41,7 @@ class PostgresStore:
         self.deployments = PostgresDeployments(database)
         self.idempotency = PostgresIdempotency(database)
         self.rates = PostgresRates(database)
+        self.sessions = PostgresSessions(database)
 
     async def open(self) -> None:
         """Raises Unavailable if the server cannot be reached, Conflict if a newer Hearth wrote the database."""

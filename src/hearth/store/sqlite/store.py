@@ -23,6 +23,7 @@ from hearth.store.sqlite.queue import SQLiteQueue
 from hearth.store.sqlite.rates import SQLiteRates
 from hearth.store.sqlite.removals import SQLiteRemovals
 from hearth.store.sqlite.search import SQLiteSearch
+from hearth.store.sqlite.sessions import SQLiteSessions
 from hearth.store.sqlite.threads import Readers, Writer
 
 READERS = 2
@@ -47,6 +48,7 @@ class SQLiteStore:
     deployments: SQLiteDeployments
     idempotency: SQLiteIdempotency
     rates: SQLiteRates
+    sessions: SQLiteSessions
 
     def __init__(self, path: Path) -> None:
         """`path` is the database file; beside it lie `-wal`, `-shm` and `.lock`."""
@@ -72,6 +74,7 @@ class SQLiteStore:
         self.accounts, self.files = SQLiteAccounts(w, r), SQLiteFiles(w, r)
         self.deployments = SQLiteDeployments(w, r)
         self.idempotency, self.rates = SQLiteIdempotency(w, r), SQLiteRates(w, r)
+        self.sessions = SQLiteSessions(w, r)
 
     async def close(self) -> None:
         if self._lock is None:
