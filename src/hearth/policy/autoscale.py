@@ -1,14 +1,22 @@
-"""How many instances a version should have."""
+"""How many instances a version should have, booting ones included, and when one has been idle for long enough.
+
+An instance is booted when waiting for it is the shorter wait. Three facts make up the decision: how many wait, how
+long a run takes, how long a boot takes. While the line is expected to be worked off before a boot would be over,
+nothing boots; and because expectations err, nobody waits on one for longer than the boot would have taken (the
+break-even rule of ski rental: at worst twice the wait of somebody who knew the future). Why this cannot flap is
+argued in docs/decisions, and tested in tests/unit/policy/test_autoscale.py.
+"""
 
 from __future__ import annotations
 
-from math import ceil
+from math import ceil, floor
 
 import msgspec
 
 PATIENCE = 1.0
-"""Seconds the oldest must have waited before a further instance is booted. The first boots at once; a second
-one for a burst that the first would have worked off in a moment only costs memory."""
+"""Seconds the oldest must have waited before a further instance is booted for a model whose runs have not been
+measured yet. The first boots at once; a second one for a burst that the first would have worked off in a moment only
+costs memory."""
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,6 +33,10 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     """Instances that are kept whether somebody waits or not."""
     maximum: int = 1
     patience: float = PATIENCE
+    run: float | None = None
+    """Seconds that a run is expected to take; None: nobody knows yet."""
+    boot: float | None = None
+    """Seconds that a boot is expected to take."""
     oldest: float = 0.0
     """Seconds that the oldest has waited."""
     blocked: float = 0.0
@@ -49,8 +61,10 @@ def decide(load: Load) -> Decision:
     3. There is none: one, at once.
     4. The limit is reached: what there is.
     5. Those that boot will take all who wait: what there is.
-    6. The oldest has not waited long: what there is; again when it has.
-    7. As many as all who run and wait can fill, up to the limit.
+    6. Nobody knows how long a run takes, and the oldest has not waited long: what there is; again when it has.
+    7. Those that serve are expected to have worked off the line before a boot would be over, and the oldest has not
+       waited for as long as a boot takes: what there is; again when it has.
+    8. As many as those can fill who will still wait then, up to the limit.
     """
     present = load.ready + load.booting
     short = load.minimum - present
@@ -73,10 +87,26 @@ def decide(load: Load) -> Decision:
     slots = max(load.slots, 1)
     if load.waiting <= load.booting * slots:
         return Decision(wanted=present, because=_booting(load.booting))
-    if load.oldest < load.patience:
-        return Decision(wanted=present, because=_serving(load), again=load.patience - load.oldest)
-    wanted = max(present, min(load.maximum, ceil((load.running + load.waiting) / slots)))
+    known = load.run is not None and load.boot is not None
+    enough = max(load.patience, load.boot or 0.0) if known else load.patience
+    left = load.waiting
+    if load.oldest < enough:
+        if not known:
+            return Decision(wanted=present, because=_serving(load), again=enough - load.oldest)
+        left -= _served(load)
+        if left <= load.booting * slots:
+            because = f"{_serving(load)}, and free sooner than another would boot"
+            return Decision(wanted=present, because=because, again=enough - load.oldest)
+    useful = min(load.ready + ceil(left / slots), ceil((load.running + load.waiting) / slots))
+    wanted = max(present, min(load.maximum, useful))
     return Decision(wanted=wanted, because=f"{load.waiting} waiting, the oldest for {load.oldest:.0f} s")
+
+
+def _served(load: Load) -> int:
+    """How many will be given a slot while one more would boot: each slot is on average half through its run."""
+    if not load.run or load.boot is None:
+        return load.waiting
+    return floor(load.ready * max(load.slots, 1) * (load.boot / load.run + 0.5))
 
 
 def ends(idle: float, timeout: float, waiting: int) -> bool:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from hearth.policy.autoscale import PATIENCE, Load, decide, ends
 
@@ -14,6 +15,8 @@ LOADS = st.builds(
     slots=st.integers(1, 4),
     maximum=st.integers(1, 8),
     oldest=st.floats(0, 100),
+    run=st.one_of(st.none(), st.floats(0, 100)),
+    boot=st.one_of(st.none(), st.floats(0, 100)),
     blocked=st.one_of(st.just(0.0), st.floats(0.1, 60)),
     failures=st.integers(1, 5),
 )
@@ -69,9 +72,31 @@ def test_acting_on_a_decision_settles_it(load: Load, steps: int) -> None:
         slots=load.slots,
         maximum=load.maximum,
         oldest=load.oldest,
+        run=load.run,
+        boot=load.boot,
     )
     if wanted >= load.ready and not load.blocked and load.ready + load.booting:
         assert decide(booted).wanted == wanted
+
+
+@given(LOADS, st.integers(1, 20))
+def test_more_who_wait_never_want_fewer(load: Load, more: int) -> None:
+    assert decide(replace(load, waiting=load.waiting + more)).wanted >= decide(load).wanted
+
+
+@given(LOADS, st.floats(0, 100))
+def test_a_longer_wait_never_wants_fewer(load: Load, more: float) -> None:
+    assert decide(replace(load, oldest=load.oldest + more)).wanted >= decide(load).wanted
+
+
+def test_nothing_boots_for_a_line_that_is_worked_off_sooner() -> None:
+    load = Load(waiting=3, running=1, ready=1, booting=0, maximum=4, run=1.0, boot=8.0, oldest=2.0)
+    decision = decide(load)
+    assert (decision.wanted, decision.again) == (1, 6.0)
+    assert decision.because == "its instance is busy, and free sooner than another would boot"
+    assert decide(replace(load, run=60.0, oldest=0.0)).wanted == 4, "it will not be: at once, without patience"
+    assert decide(replace(load, waiting=10)).wanted == 3, "8 of the 10 are served while it boots"
+    assert decide(replace(load, oldest=8.0)).wanted == 4, "the expectation was wrong: a boot would be over by now"
 
 
 def test_patience_before_a_second_one() -> None:
