@@ -60,7 +60,9 @@ from hearth.service.versions import Resolver
 from hearth.settings import HardwareSetting, Settings, rate_limits
 from hearth.store.base import Store
 from hearth.store.sqlite import SQLiteStore
-from hearth.web.landing import Landing
+from hearth.web.app import Web
+from hearth.web.services import Options as WebOptions
+from hearth.web.services import Services as WebServices
 
 log = logging.getLogger(__name__)
 
@@ -140,7 +142,7 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
         yield Parts(
             services=services,
             engine=engine,
-            app=create_app(services, options=options, fallback=Landing()),
+            app=create_app(services, options=options, pages=_web(ground, services)),
             store=store,
             blobs=ground.blobs,
         )
@@ -271,6 +273,12 @@ def _services(ground: _Ground, wire: Wire, streams: Streams, engine: Engine, har
         metrics=Metrics(engine.metrics.registry),
         ready=ready,
     )
+
+
+def _web(ground: _Ground, services: Services) -> Web:
+    shared = {name: getattr(services, name) for name in WebServices.__struct_fields__ if hasattr(services, name)}
+    options = {name: getattr(ground.settings, name) for name in WebOptions.__struct_fields__}
+    return Web(WebServices(**shared, now=ground.clock.now), WebOptions(**options))
 
 
 def _policy(settings: Settings) -> AddressPolicy:

@@ -11,9 +11,8 @@ import itertools
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable
 from contextlib import aclosing
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -28,8 +27,6 @@ from hearth.api.services import Options, Services
 from hearth.errors import HearthError, NotFound
 
 log = logging.getLogger("hearth.api")
-
-ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _CORS = (b"access-control-allow-origin", b"*")
 _PREFLIGHT: Headers = [
@@ -56,13 +53,22 @@ class _Operation:
         self.decoder: msgspec.json.Decoder[Any] | None = msgspec.json.Decoder(route.body) if takes_json else None
 
 
-class Api:
-    """`fallback` gets what no route matches outside `/v1`: the web pages."""
+class Pages(Protocol):
+    """What people see with a browser, on the same address."""
 
-    def __init__(self, services: Services, options: Options, fallback: ASGIApp | None = None) -> None:
+    def wants(self, scope: Scope) -> bool:
+        """Whether a request outside `/v1/` is for a page."""
+        ...
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
+    def hang_up(self) -> None: ...
+
+
+class Api:
+    def __init__(self, services: Services, options: Options, pages: Pages | None = None) -> None:
         self._services = services
         self._options = options
-        self._fallback = fallback
+        self._pages = pages
         self._matcher: Matcher[_Operation] = Matcher()
         for route in ROUTES:
             self._matcher.add(route.method, route.path, _Operation(route))
@@ -83,16 +89,18 @@ class Api:
         self._closing = True
         for task in self._events:
             task.cancel()
+        if self._pages is not None:
+            self._pages.hang_up()
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
         method, path = scope["method"], scope["path"]
+        if self._pages is not None and not path.startswith("/v1/") and self._pages.wants(scope):
+            await self._pages(scope, receive, send)
+            return
         match = self._matcher.match(method, path)
         request_id = next(self._request_ids)
         if match is None or isinstance(match, list):
-            if match is None and self._fallback is not None and _for_a_browser(scope):
-                await self._fallback(scope, receive, send)
-                return
             if method == "OPTIONS":
                 reply = Reply(204, b"", b"", _PREFLIGHT)
             else:
@@ -221,13 +229,6 @@ async def _send(send: Send, reply: Reply, request_id: str, extra: Headers) -> No
     await send({"type": "http.response.body", "body": reply.body})
 
 
-def _for_a_browser(scope: Scope) -> bool:
-    """A page is asked for: programs get their errors as JSON."""
-    if scope["method"] not in ("GET", "HEAD") or scope["path"].startswith("/v1/"):
-        return False
-    return any(name == b"accept" and b"text/html" in value for name, value in scope["headers"])
-
-
 async def _lifespan(receive: Receive, send: Send) -> None:
     """Nothing to do: parts are started and stopped by `compose.py`, around the server."""
     while True:
@@ -237,8 +238,8 @@ async def _lifespan(receive: Receive, send: Send) -> None:
             return
 
 
-def create_app(services: Services, *, options: Options, fallback: ASGIApp | None = None) -> Api:
-    return Api(services, options, fallback)
+def create_app(services: Services, *, options: Options, pages: Pages | None = None) -> Api:
+    return Api(services, options, pages)
 
 
 __all__ = ["Api", "Options", "Services", "create_app"]

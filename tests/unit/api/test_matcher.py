@@ -107,19 +107,28 @@ async def test_preflight(client: Any) -> None:
         assert "QUERY" in response.headers["access-control-allow-methods"]
 
 
-async def test_what_is_not_ours_goes_to_the_pages(services: Services, options: Options) -> None:
+class APage:
+    def wants(self, scope: Any) -> bool:
+        return any(name == b"accept" and b"text/html" in value for name, value in scope["headers"])
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"a page"})
+
+    def hang_up(self) -> None:
+        pass
+
+
+async def test_what_browsers_ask_for_goes_to_the_pages(services: Services, options: Options) -> None:
     import httpx
 
     from hearth.api.app import create_app
 
-    async def pages(scope: Any, receive: Any, send: Any) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": b"a page"})
-
-    app = create_app(services, options=options, fallback=pages)
+    app = create_app(services, options=options, pages=APage())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://x") as client:
         browser = {"Accept": "text/html,application/xhtml+xml"}
         assert (await client.get("/", headers=browser)).text == "a page"
+        assert (await client.get("/collections", headers=browser)).text == "a page"
         assert (await client.get("/v1/unknown", headers=browser)).json()["status"] == 404
         assert (await client.get("/unknown")).json()["status"] == 404  # a program gets JSON
 

@@ -1,0 +1,12 @@
+"""Every page there is, in one table."""
+
+from __future__ import annotations
+
+from hearth.web import assets, home, theme
+from hearth.web.route import Route
+
+ROUTES: tuple[Route, ...] = (
+    *assets.ROUTES,
+    *theme.ROUTES,
+    *home.ROUTES,
+)

@@ -1,0 +1,51 @@
+"""What the pages are given: the service objects they call and the settings they obey."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from hearth.bus.base import Bus
+    from hearth.service.accounts import Accounts
+    from hearth.service.collections import Collections
+    from hearth.service.deployments import Deployments
+    from hearth.service.examples import Examples
+    from hearth.service.files import Files
+    from hearth.service.models import Models
+    from hearth.service.predictions import Predictions
+    from hearth.service.search import Search
+    from hearth.service.sessions import Sessions
+    from hearth.service.signin import SignIn
+    from hearth.service.streams import Streams
+    from hearth.service.trainings import Trainings
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """The pages' share of `settings.Settings`, by the same names. Sizes are bytes."""
+
+    public_url: str | None = None
+    trust_proxy: bool = False
+    max_file: int = 100 * 1024 * 1024
+
+
+class Services(msgspec.Struct, frozen=True, kw_only=True):
+    """The service objects, by noun. Made once, in `compose.py`."""
+
+    predictions: Predictions
+    streams: Streams
+    models: Models
+    examples: Examples
+    collections: Collections
+    search: Search
+    deployments: Deployments
+    trainings: Trainings
+    files: Files
+    accounts: Accounts
+    sessions: Sessions
+    signin: SignIn
+    bus: Bus
+    now: Callable[[], float]
+    """Seconds since 1970."""

@@ -1,0 +1,7 @@
+// What every page has. One file per concern; each of them works on elements that are there now or come later.
+import "./copy.js";
+import "./search.js";
+import "./theme.js";
+import "./time.js";
+import "./toast.js";
+import "./dialog.js";
