@@ -6,6 +6,8 @@ from enum import StrEnum
 
 import msgspec
 
+from hearth.domain.priority import Priority
+
 
 class AccountType(StrEnum):
     USER = "user"
@@ -29,6 +31,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     """Other calls it may make; None and 0 as above. Getting one prediction has 20 times this."""
     retention: float | None = None
     """Seconds for which new API predictions keep their data; None: as the server has it."""
+    ceiling: Priority = Priority.INTERACTIVE
+    """The most urgent it may ask for: of the token that it came with. Not stored with the account."""
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,3 +45,5 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     hint: str = ""
     """Last four characters, to tell tokens apart in a list."""
     disabled_at: float | None = None
+    priority: Priority = Priority.INTERACTIVE
+    """The most urgent that its predictions may be."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from hearth.domain.priority import Priority
 from hearth.errors import IllegalTransition
 
 
@@ -123,6 +124,7 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     data_removed: bool = False
     retention: float | None = None
     """Seconds from its end until its data is removed; None: as the server has it."""
+    priority: Priority = Priority.NORMAL
 
 
 def transition(prediction: Prediction, step: Step, at: float, reason: str = "") -> Prediction:

@@ -20,6 +20,7 @@ from hearth.domain.limits import Kept, Once, Usage
 from hearth.domain.model import Build, BuildState, Model, Removal, Version
 from hearth.domain.prediction import Prediction, PredictionKind
 from hearth.domain.webhook import Attempt, Delivery
+from hearth.store.scheduling import Decisions, Scalings
 from hearth.store.sessions import Sessions
 
 T = TypeVar("T")
@@ -146,7 +147,8 @@ class Predictions(Protocol):
 
 class Queue(Protocol):
     async def claim(self, owner: str, now: float, until: float, limit: int) -> list[Claim]:
-        """Lease entries that nobody holds or whose lease ran out, oldest first."""
+        """Lease entries that nobody holds or whose lease ran out, in the order in which they count as interactive
+        (`domain.priority.matures`)."""
         ...
 
     async def renew(self, owner: str, until: float) -> int:
@@ -165,6 +167,14 @@ class Queue(Protocol):
         """Waiting and running predictions by version id."""
         ...
 
+    async def run_times(self, version_id: str, kind: PredictionKind) -> list[float]:
+        """Seconds of the version's latest runs that succeeded, newest first, as `remember` was told."""
+        ...
+
+    async def remember(self, version_id: str, kind: PredictionKind, seconds: Sequence[float]) -> None:
+        """Replace what `run_times` tells; nothing for a version that is gone."""
+        ...
+
 
 class Accounts(Protocol):
     async def create(self, account: Account) -> None:
@@ -174,7 +184,7 @@ class Accounts(Protocol):
     async def get(self, id: str) -> Account | None: ...
     async def by_username(self, username: str) -> Account | None: ...
     async def by_token(self, hash: str) -> Account | None:
-        """The account of an enabled token."""
+        """The account of an enabled token, with the token's ceiling."""
         ...
 
     async def count(self) -> int: ...
@@ -482,6 +492,10 @@ class Store(Protocol):
     def rates(self) -> Rates: ...
     @property
     def sessions(self) -> Sessions: ...
+    @property
+    def scalings(self) -> Scalings: ...
+    @property
+    def decisions(self) -> Decisions: ...
 
     async def open(self) -> None:
         """Connect and bring the schema up to date."""

@@ -12,10 +12,13 @@ import msgspec
 
 from hearth.domain.account import Account, AccountType, Token
 from hearth.domain.catalog import Collection
+from hearth.domain.decision import Action, Decided
 from hearth.domain.deployment import Deployment, Release, ReleaseState
 from hearth.domain.file import File, FileKind, parse_reference
 from hearth.domain.model import Build, BuildState, Model, Recipe, Removal, SourceFile, Version, Visibility
 from hearth.domain.prediction import Phase, Prediction, PredictionKind
+from hearth.domain.priority import Priority
+from hearth.domain.scaling import Scaling
 from hearth.domain.session import Session, SessionKind
 from hearth.domain.webhook import Attempt, Delivery, DeliveryState
 
@@ -25,6 +28,7 @@ _encoder = msgspec.json.Encoder()
 _recipe = msgspec.json.Decoder(Recipe)
 _source = msgspec.json.Decoder(tuple[SourceFile, ...])
 _strings = msgspec.json.Decoder(tuple[str, ...])
+_times = msgspec.json.Decoder(list[float])
 _decode = msgspec.json.decode
 
 ACCOUNT = (
@@ -32,8 +36,14 @@ ACCOUNT = (
     "creates_per_minute", "others_per_minute", "retention",
 )  # fmt: skip
 ACCOUNT_CHANGEABLE = frozenset({"type", "name", "admin", "creates_per_minute", "others_per_minute", "retention"})
+SCALING = (
+    "target", "version", "warm", "schedule", "zone", "idle_timeout", "changed_at", "changed_by",
+)  # fmt: skip
+DECISION = (
+    "id", "at", "action", "lane", "model", "version", "because", "deployment", "instance", "wanted",
+)  # fmt: skip
 SESSION = ("hash", "account_id", "kind", "created_at", "expires_at", "about")
-TOKEN = ("hash", "account_id", "name", "created_at", "hint", "disabled_at")
+TOKEN = ("hash", "account_id", "name", "created_at", "hint", "disabled_at", "priority")
 MODEL = (
     "id", "account_id", "owner", "name", "created_at", "visibility", "hardware", "description", "readme",
     "github_url", "paper_url", "weights_url", "license_url", "cover_image_url", "latest_version_id",
@@ -53,7 +63,7 @@ PREDICTION = (
     "id", "account_id", "model", "version", "input", "created_at", "phase", "reason", "kind", "deployment",
     "destination", "output", "logs", "error", "metrics", "source", "origin", "webhook", "webhook_events",
     "started_at", "completed_at", "deadline", "cancel_requested_at", "attempt", "events", "data_removed",
-    "retention",
+    "retention", "priority",
 )  # fmt: skip
 FILE = (
     "id", "account_id", "kind", "name", "content_type", "size", "sha256", "md5", "created_at", "expires_at",
@@ -97,12 +107,15 @@ def account_of(row: Row) -> Account:
 
 
 def token_row(t: Token) -> Row:
-    return (t.hash, t.account_id, t.name, t.created_at, t.hint, t.disabled_at)
+    return (t.hash, t.account_id, t.name, t.created_at, t.hint, t.disabled_at, t.priority.value)
 
 
 def token_of(row: Row) -> Token:
-    hash, account_id, name, created_at, hint, disabled_at = row
-    return Token(hash=hash, account_id=account_id, name=name, created_at=created_at, hint=hint, disabled_at=disabled_at)
+    hash, account_id, name, created_at, hint, disabled_at, priority = row
+    return Token(
+        hash=hash, account_id=account_id, name=name, created_at=created_at, hint=hint, disabled_at=disabled_at,
+        priority=Priority(priority),
+    )  # fmt: skip
 
 
 def session_row(s: Session) -> Row:
@@ -189,8 +202,7 @@ def prediction_row(p: Prediction) -> Row:
         p.id, p.account_id, p.model, p.version, to_json(p.input), p.created_at, p.phase.value, p.reason,
         p.kind.value, p.deployment, p.destination, None if p.output is None else to_json(p.output), p.logs, p.error,
         to_json(p.metrics), p.source, p.origin, p.webhook, to_json(p.webhook_events), p.started_at, p.completed_at,
-        p.deadline, p.cancel_requested_at, p.attempt, p.events, p.data_removed,
-        p.retention,
+        p.deadline, p.cancel_requested_at, p.attempt, p.events, p.data_removed, p.retention, p.priority.value,
     )  # fmt: skip
 
 
@@ -198,7 +210,7 @@ def prediction_of(row: Row) -> Prediction:
     (
         id, account_id, model, version, input, created_at, phase, reason, kind, deployment, destination, output,
         logs, error, metrics, source, origin, webhook, webhook_events, started_at, completed_at, deadline,
-        cancel_requested_at, attempt, events, data_removed, retention,
+        cancel_requested_at, attempt, events, data_removed, retention, priority,
     ) = row  # fmt: skip
     return Prediction(
         id=id, account_id=account_id, model=model, version=version, input=_decode(input), created_at=created_at,
@@ -207,8 +219,32 @@ def prediction_of(row: Row) -> Prediction:
         source=source, origin=origin, webhook=webhook, webhook_events=_strings.decode(webhook_events),
         started_at=started_at, completed_at=completed_at, deadline=deadline,
         cancel_requested_at=cancel_requested_at, attempt=attempt, events=events, data_removed=bool(data_removed),
-        retention=retention,
+        retention=retention, priority=Priority(priority),
     )  # fmt: skip
+
+
+def scaling_row(s: Scaling) -> Row:
+    return msgspec.structs.astuple(s)
+
+
+def scaling_of(row: Row) -> Scaling:
+    return Scaling(**dict(zip(SCALING, row, strict=True)))
+
+
+def decision_row(d: Decided) -> Row:
+    return (
+        d.id, d.at, d.action.value, d.lane, d.model, d.version, d.because, d.deployment, d.instance, d.wanted,
+    )  # fmt: skip
+
+
+def decision_of(row: Row) -> Decided:
+    fields: dict[str, Any] = dict(zip(DECISION, row, strict=True))
+    fields["action"] = Action(fields["action"])
+    return Decided(**fields)
+
+
+def times_of(text: str) -> list[float]:
+    return _times.decode(text)
 
 
 def file_row(f: File) -> Row:

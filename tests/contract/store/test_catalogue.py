@@ -10,6 +10,7 @@ import pytest
 from hearth.domain.account import AccountType
 from hearth.domain.file import FileKind
 from hearth.domain.model import BuildState, Visibility
+from hearth.domain.priority import Priority
 from hearth.errors import Conflict, NotFound
 from hearth.store.base import Store
 
@@ -57,6 +58,17 @@ async def test_a_token_leads_to_its_account_until_it_is_disabled(store: Store, m
     assert await store.accounts.by_token(first.hash) is None
     assert await store.accounts.by_token(second.hash) == account
     assert await store.accounts.tokens(account.id) == [second, msgspec.structs.replace(first, disabled_at=5.0)]
+
+
+async def test_an_account_has_the_ceiling_of_the_token_it_came_with(store: Store, make):
+    account = make.account()
+    await store.accounts.create(account)
+    token = make.token(account, priority=Priority.BATCH)
+    await store.accounts.add_token(token)
+    found = await store.accounts.by_token(token.hash)
+    assert found == msgspec.structs.replace(account, ceiling=Priority.BATCH)
+    assert await store.accounts.tokens(account.id) == [token]
+    assert await store.accounts.get(account.id) == account
 
 
 async def test_a_token_needs_its_account_and_is_stored_once(store: Store, make):

@@ -5,7 +5,8 @@ import asyncio
 import msgspec
 
 from hearth.domain.events import Kind
-from hearth.domain.prediction import Phase
+from hearth.domain.prediction import Phase, PredictionKind
+from hearth.domain.priority import Priority
 from hearth.store.base import Change, Lease, Store
 
 
@@ -147,3 +148,34 @@ async def test_nothing_is_claimed_twice_by_rivals(store: Store, make):
     # A rival may find nothing while another holds rows that it has yet to commit; then one more round takes them.
     everything += await rival("last")
     assert sorted(everything) == sorted(p.id for p in predictions)
+
+
+async def test_claims_go_by_when_they_count_as_interactive(store: Store, make):
+    batch = make.prediction(created_at=0.0, priority=Priority.BATCH)
+    old = make.prediction(created_at=100.0)
+    late_batch = make.prediction(created_at=1.0, priority=Priority.BATCH)
+    held = make.prediction(created_at=599.0, priority=Priority.INTERACTIVE)
+    last = make.prediction(created_at=602.0, priority=Priority.INTERACTIVE)
+    for prediction in (last, held, late_batch, old, batch):
+        await store.predictions.create(prediction, [])
+    claims = await store.queue.claim("one", 0.0, 10.0, 3) + await store.queue.claim("one", 0.0, 10.0, 3)
+    assert [claim.prediction for claim in claims] == [old, held, batch, late_batch, last]
+    taken_over = await store.queue.claim("two", 10.0, 20.0, 10)
+    assert [claim.prediction for claim in taken_over] == [old, held, batch, late_batch, last]
+
+
+async def test_run_times_are_kept_by_version_and_kind(store: Store, make):
+    model = make.model()
+    await store.models.create(model)
+    version = make.version(model)
+    await store.versions.add(version)
+    assert await store.queue.run_times(version.id, PredictionKind.PREDICTION) == []
+    await store.queue.remember(version.id, PredictionKind.PREDICTION, [1.0])
+    await store.queue.remember(version.id, PredictionKind.PREDICTION, [2.5, 1.0])
+    await store.queue.remember(version.id, PredictionKind.TRAINING, [60.0])
+    assert await store.queue.run_times(version.id, PredictionKind.PREDICTION) == [2.5, 1.0]
+    assert await store.queue.run_times(version.id, PredictionKind.TRAINING) == [60.0]
+    await store.versions.delete(version.id, 5.0)
+    assert await store.queue.run_times(version.id, PredictionKind.PREDICTION) == []
+    await store.queue.remember(version.id, PredictionKind.PREDICTION, [1.0])
+    assert await store.queue.run_times(version.id, PredictionKind.PREDICTION) == []

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec.structs import replace
+
 from hearth.domain.account import Account, Token
+from hearth.domain.priority import Priority
 from hearth.store.base import Cursor, Page
 from hearth.store.paging import page
 from hearth.store.postgres.database import Database, conflict, insert, walk
@@ -14,7 +17,7 @@ INSERT = insert("accounts", ACCOUNT)
 GET = f"SELECT {select(ACCOUNT, 'a')} FROM accounts a WHERE a.id = $1"
 BY_USERNAME = f"SELECT {select(ACCOUNT, 'a')} FROM accounts a WHERE a.username = $1"
 BY_TOKEN = f"""
-SELECT {select(ACCOUNT, "a")} FROM tokens t JOIN accounts a ON a.id = t.account_id
+SELECT t.priority, {select(ACCOUNT, "a")} FROM tokens t JOIN accounts a ON a.id = t.account_id
 WHERE t.hash = $1 AND t.disabled_at IS NULL
 """
 COUNT = "SELECT count(*) FROM accounts"
@@ -39,7 +42,8 @@ class PostgresAccounts:
         return await self._one(BY_USERNAME, username)
 
     async def by_token(self, hash: str) -> Account | None:
-        return await self._one(BY_TOKEN, hash)
+        row = await self._database.first(BY_TOKEN, hash)
+        return replace(account_of(row[1:]), ceiling=Priority(row[0])) if row else None
 
     async def count(self) -> int:
         return int((await self._database.fetch(COUNT))[0][0])

@@ -9,6 +9,7 @@ from hearth.domain.events import Event, Kind, decode, encode
 from hearth.domain.limits import Once
 from hearth.domain.model import Version
 from hearth.domain.prediction import EXAMPLE, Phase, Prediction, PredictionKind
+from hearth.domain.priority import matures
 from hearth.domain.webhook import Delivery
 from hearth.store.base import Change, Cursor, Lease, Page
 from hearth.store.paging import page
@@ -32,11 +33,11 @@ CREATE = f"""
 WITH created AS (
     {insert("predictions", PREDICTION)} RETURNING id, version, created_at, model, completed_at
 ), queued AS (
-    INSERT INTO queue (prediction_id, version, created_at, owner, until, secrets)
-    SELECT id, version, created_at, ${_N + 1}, ${_N + 2}, ${_N + 3} FROM created WHERE completed_at IS NULL
+    INSERT INTO queue (prediction_id, version, created_at, matures_at, owner, until, secrets)
+    SELECT id, version, created_at, ${_N + 1}, ${_N + 2}, ${_N + 3}, ${_N + 4} FROM created WHERE completed_at IS NULL
 ), appended AS (
     INSERT INTO events (prediction_id, seq, count, items)
-    SELECT id, ${_N + 4}, ${_N + 5}, ${_N + 6} FROM created WHERE ${_N + 5}::bigint > 0
+    SELECT id, ${_N + 5}, ${_N + 6}, ${_N + 7} FROM created WHERE ${_N + 6}::bigint > 0
 )
 INSERT INTO model_runs (model, shard, count) SELECT model, pg_backend_pid() % 16, 1 FROM created
 ON CONFLICT (model, shard) DO UPDATE SET count = model_runs.count + 1
@@ -134,7 +135,8 @@ class PostgresPredictions:
         once: Once | None = None,
         linger: float = 0.0,
     ) -> Awaitable[None]:
-        args = [*prediction_row(prediction), *(lease or (None, None)), secrets, *_segment(events)]
+        at = matures(prediction.priority, prediction.created_at)
+        args = [*prediction_row(prediction), at, *(lease or (None, None)), secrets, *_segment(events)]
         return self._database.start(self._create(prediction, args, deliveries, once))
 
     async def _create(

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import apsw
+from msgspec.structs import replace
 
 from hearth.domain.account import Account, Token
+from hearth.domain.priority import Priority
 from hearth.store.base import Cursor, Page
 from hearth.store.paging import page
 from hearth.store.rows import ACCOUNT, ACCOUNT_CHANGEABLE, TOKEN, account_of, account_row, select, token_of, token_row
@@ -17,7 +19,7 @@ INSERT = insert("accounts", ACCOUNT)
 GET = f"SELECT {select(ACCOUNT, 'a')} FROM accounts a WHERE a.id = ?"
 BY_USERNAME = f"SELECT {select(ACCOUNT, 'a')} FROM accounts a WHERE a.username = ?"
 BY_TOKEN = f"""
-SELECT {select(ACCOUNT, "a")} FROM tokens t JOIN accounts a ON a.id = t.account_id
+SELECT t.priority, {select(ACCOUNT, "a")} FROM tokens t JOIN accounts a ON a.id = t.account_id
 WHERE t.hash = ? AND t.disabled_at IS NULL
 """
 COUNT = "SELECT count(*) FROM accounts"
@@ -45,7 +47,8 @@ class SQLiteAccounts:
         return await self._one(BY_USERNAME, username)
 
     async def by_token(self, hash: str) -> Account | None:
-        return await self._one(BY_TOKEN, hash)
+        row = await self._readers.submit(lambda db: first(db, BY_TOKEN, (hash,)))
+        return replace(account_of(row[1:]), ceiling=Priority(row[0])) if row else None
 
     async def count(self) -> int:
         (count,) = await self._readers.submit(lambda db: fetch(db, COUNT)[0])

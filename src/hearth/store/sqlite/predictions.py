@@ -10,6 +10,7 @@ import apsw
 from hearth.domain.events import Event, Kind, decode, encode
 from hearth.domain.limits import Once
 from hearth.domain.prediction import EXAMPLE, Phase, Prediction, PredictionKind
+from hearth.domain.priority import matures
 from hearth.domain.webhook import Delivery
 from hearth.store.base import Change, Cursor, Lease, Page
 from hearth.store.paging import page
@@ -32,7 +33,9 @@ from hearth.store.sqlite.threads import Readers, Writer
 INSERT = insert("predictions", PREDICTION)
 INSERT_DELIVERY = insert("deliveries", DELIVERY)
 INSERT_SEGMENT = "INSERT INTO events (prediction_id, seq, count, items) VALUES (?, ?, ?, ?)"
-ENQUEUE = "INSERT INTO queue (prediction_id, version, created_at, owner, until, secrets) VALUES (?, ?, ?, ?, ?, ?)"
+ENQUEUE = """
+INSERT INTO queue (prediction_id, version, created_at, matures_at, owner, until, secrets) VALUES (?, ?, ?, ?, ?, ?, ?)
+"""
 DEQUEUE = "DELETE FROM queue WHERE prediction_id = ?"
 MARK_DELIVERED = "UPDATE queue SET delivered = 1 WHERE prediction_id = ? AND delivered = 0"
 COUNT_RUN = "INSERT INTO model_runs VALUES (?, 1) ON CONFLICT (model) DO UPDATE SET count = count + 1"
@@ -110,6 +113,7 @@ class SQLitePredictions:
     ) -> Awaitable[None]:
         p, row, segment = prediction, prediction_row(prediction), _segment(prediction.id, events)
         owner, until = lease or (None, None)
+        queued = (p.id, p.version, p.created_at, matures(p.priority, p.created_at), owner, until, secrets)
 
         def operation(db: apsw.Connection) -> None:
             if once is not None:
@@ -117,7 +121,7 @@ class SQLitePredictions:
             with conflict(f"There is a prediction {p.id} already."):
                 db.execute(INSERT, row)
             if not p.phase.terminal:
-                db.execute(ENQUEUE, (p.id, p.version, p.created_at, owner, until, secrets))
+                db.execute(ENQUEUE, queued)
             _append(db, p.id, segment, deliveries)
             db.execute(COUNT_RUN, (p.model,))
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import apsw
 
+from hearth.domain.prediction import PredictionKind
 from hearth.store.base import Claim
-from hearth.store.rows import PREDICTION, prediction_of, select
-from hearth.store.sqlite.sql import fetch
+from hearth.store.rows import PREDICTION, prediction_of, select, times_of, to_json
+from hearth.store.sqlite.sql import fetch, first
 from hearth.store.sqlite.threads import Readers, Writer
 
 # Two index walks: what nobody holds, and what was not renewed. A server that lives lets nothing run out, so the
@@ -17,20 +19,25 @@ CLAIMABLE = f"""
 SELECT {select(PREDICTION, "p")}, q.secrets, q.delivered
 FROM (
     SELECT * FROM (
-        SELECT prediction_id, created_at, secrets, delivered FROM queue
-        WHERE owner IS NULL ORDER BY created_at, prediction_id LIMIT ?2
+        SELECT prediction_id, matures_at, secrets, delivered FROM queue
+        WHERE owner IS NULL ORDER BY matures_at, prediction_id LIMIT ?2
     )
     UNION ALL
-    SELECT prediction_id, created_at, secrets, delivered FROM queue WHERE owner IS NOT NULL AND until <= ?1
-    ORDER BY created_at, prediction_id LIMIT ?2
+    SELECT prediction_id, matures_at, secrets, delivered FROM queue WHERE owner IS NOT NULL AND until <= ?1
+    ORDER BY matures_at, prediction_id LIMIT ?2
 ) q JOIN predictions p ON p.id = q.prediction_id
-ORDER BY q.created_at, q.prediction_id
+ORDER BY q.matures_at, q.prediction_id
 """
 LEASE = "UPDATE queue SET owner = ?, until = ? WHERE prediction_id = ?"
 RENEW = "UPDATE queue SET until = max(until, ?) WHERE owner = ?"
 ABANDON = "UPDATE queue SET owner = NULL, until = NULL WHERE owner IS NOT NULL AND owner IS NOT ?"
 CANCELS = "SELECT prediction_id FROM queue WHERE owner = ? AND cancel_requested = 1"
 DEPTH = "SELECT version, count(*) FROM queue GROUP BY version"
+RUN_TIMES = "SELECT seconds FROM run_times WHERE version = ? AND kind = ?"
+REMEMBER = """
+INSERT INTO run_times SELECT id, ?2, ?3 FROM versions WHERE id = ?1
+ON CONFLICT (version, kind) DO UPDATE SET seconds = excluded.seconds
+"""
 
 
 class SQLiteQueue:
@@ -67,3 +74,11 @@ class SQLiteQueue:
     async def depth(self) -> dict[str, int]:
         rows = await self._readers.submit(lambda db: fetch(db, DEPTH))
         return dict(rows)
+
+    async def run_times(self, version_id: str, kind: PredictionKind) -> list[float]:
+        row = await self._readers.submit(lambda db: first(db, RUN_TIMES, (version_id, kind.value)))
+        return times_of(row[0]) if row else []
+
+    async def remember(self, version_id: str, kind: PredictionKind, seconds: Sequence[float]) -> None:
+        row = (version_id, kind.value, to_json(seconds))
+        await self._writer.submit(lambda db: db.execute(REMEMBER, row) and None)
