@@ -17,6 +17,7 @@ from hearth.store.postgres.queue import PostgresQueue
 from hearth.store.postgres.rates import PostgresRates
 from hearth.store.postgres.removals import PostgresRemovals
 from hearth.store.postgres.search import PostgresSearch
+from hearth.store.postgres.scheduling import PostgresDecisions, PostgresScalings
 from hearth.store.postgres.sessions import PostgresSessions
 
 PING = "INSERT INTO pings VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET number = pings.number + 1"
@@ -42,6 +43,8 @@ class PostgresStore:
         self.idempotency = PostgresIdempotency(database)
         self.rates = PostgresRates(database)
         self.sessions = PostgresSessions(database)
+        self.scalings = PostgresScalings(database)
+        self.decisions = PostgresDecisions(database)
 
     async def open(self) -> None:
         """Raises Unavailable if the server cannot be reached, Conflict if a newer Hearth wrote the database."""

@@ -23,6 +23,7 @@ from hearth.store.sqlite.queue import SQLiteQueue
 from hearth.store.sqlite.rates import SQLiteRates
 from hearth.store.sqlite.removals import SQLiteRemovals
 from hearth.store.sqlite.search import SQLiteSearch
+from hearth.store.sqlite.scheduling import SQLiteDecisions, SQLiteScalings
 from hearth.store.sqlite.sessions import SQLiteSessions
 from hearth.store.sqlite.threads import Readers, Writer
 
@@ -49,6 +50,8 @@ class SQLiteStore:
     idempotency: SQLiteIdempotency
     rates: SQLiteRates
     sessions: SQLiteSessions
+    scalings: SQLiteScalings
+    decisions: SQLiteDecisions
 
     def __init__(self, path: Path) -> None:
         """`path` is the database file; beside it lie `-wal`, `-shm` and `.lock`."""
@@ -76,6 +79,7 @@ class SQLiteStore:
         self.idempotency, self.rates = SQLiteIdempotency(w, r), SQLiteRates(w, r)
         self.sessions = SQLiteSessions(w, r)
 
+        self.scalings, self.decisions = SQLiteScalings(w, r), SQLiteDecisions(w, r)
     async def close(self) -> None:
         if self._lock is None:
             return
