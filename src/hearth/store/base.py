@@ -20,6 +20,7 @@ from hearth.domain.limits import Kept, Once, Usage
 from hearth.domain.model import Build, BuildState, Model, Removal, Version
 from hearth.domain.prediction import Prediction, PredictionKind
 from hearth.domain.webhook import Attempt, Delivery
+from hearth.store.footprints import Footprints
 from hearth.store.scheduling import Decisions, Scalings
 from hearth.store.sessions import Sessions
 
@@ -492,6 +493,8 @@ class Store(Protocol):
     def rates(self) -> Rates: ...
     @property
     def sessions(self) -> Sessions: ...
+    @property
+    def footprints(self) -> Footprints: ...
     @property
     def scalings(self) -> Scalings: ...
     @property

@@ -9,6 +9,7 @@ from hearth.store.postgres.database import Database
 from hearth.store.postgres.deployments import PostgresDeployments
 from hearth.store.postgres.examples import PostgresExamples
 from hearth.store.postgres.files import PostgresFiles
+from hearth.store.postgres.footprints import PostgresFootprints
 from hearth.store.postgres.idempotency import PostgresIdempotency
 from hearth.store.postgres.models import PostgresModels, PostgresVersions
 from hearth.store.postgres.outbox import PostgresOutbox
@@ -16,8 +17,8 @@ from hearth.store.postgres.predictions import PostgresPredictions
 from hearth.store.postgres.queue import PostgresQueue
 from hearth.store.postgres.rates import PostgresRates
 from hearth.store.postgres.removals import PostgresRemovals
-from hearth.store.postgres.search import PostgresSearch
 from hearth.store.postgres.scheduling import PostgresDecisions, PostgresScalings
+from hearth.store.postgres.search import PostgresSearch
 from hearth.store.postgres.sessions import PostgresSessions
 
 PING = "INSERT INTO pings VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET number = pings.number + 1"
@@ -42,9 +43,10 @@ class PostgresStore:
         self.deployments = PostgresDeployments(database)
         self.idempotency = PostgresIdempotency(database)
         self.rates = PostgresRates(database)
-        self.sessions = PostgresSessions(database)
         self.scalings = PostgresScalings(database)
         self.decisions = PostgresDecisions(database)
+        self.sessions = PostgresSessions(database)
+        self.footprints = PostgresFootprints(database)
 
     async def open(self) -> None:
         """Raises Unavailable if the server cannot be reached, Conflict if a newer Hearth wrote the database."""

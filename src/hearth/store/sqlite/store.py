@@ -15,6 +15,7 @@ from hearth.store.sqlite.connection import FolderLock, migrate, reading, writing
 from hearth.store.sqlite.deployments import SQLiteDeployments
 from hearth.store.sqlite.examples import SQLiteExamples
 from hearth.store.sqlite.files import SQLiteFiles
+from hearth.store.sqlite.footprints import SQLiteFootprints
 from hearth.store.sqlite.idempotency import SQLiteIdempotency
 from hearth.store.sqlite.models import SQLiteModels, SQLiteVersions
 from hearth.store.sqlite.outbox import SQLiteOutbox
@@ -22,8 +23,8 @@ from hearth.store.sqlite.predictions import SQLitePredictions
 from hearth.store.sqlite.queue import SQLiteQueue
 from hearth.store.sqlite.rates import SQLiteRates
 from hearth.store.sqlite.removals import SQLiteRemovals
-from hearth.store.sqlite.search import SQLiteSearch
 from hearth.store.sqlite.scheduling import SQLiteDecisions, SQLiteScalings
+from hearth.store.sqlite.search import SQLiteSearch
 from hearth.store.sqlite.sessions import SQLiteSessions
 from hearth.store.sqlite.threads import Readers, Writer
 
@@ -49,9 +50,10 @@ class SQLiteStore:
     deployments: SQLiteDeployments
     idempotency: SQLiteIdempotency
     rates: SQLiteRates
-    sessions: SQLiteSessions
     scalings: SQLiteScalings
     decisions: SQLiteDecisions
+    sessions: SQLiteSessions
+    footprints: SQLiteFootprints
 
     def __init__(self, path: Path) -> None:
         """`path` is the database file; beside it lie `-wal`, `-shm` and `.lock`."""
@@ -77,9 +79,10 @@ class SQLiteStore:
         self.accounts, self.files = SQLiteAccounts(w, r), SQLiteFiles(w, r)
         self.deployments = SQLiteDeployments(w, r)
         self.idempotency, self.rates = SQLiteIdempotency(w, r), SQLiteRates(w, r)
-        self.sessions = SQLiteSessions(w, r)
-
         self.scalings, self.decisions = SQLiteScalings(w, r), SQLiteDecisions(w, r)
+        self.sessions = SQLiteSessions(w, r)
+        self.footprints = SQLiteFootprints(w, r)
+
     async def close(self) -> None:
         if self._lock is None:
             return
