@@ -16,13 +16,15 @@ from hearth.domain.catalog import Collection, DocPage, Findable, Hit, ModelOrder
 from hearth.domain.deployment import Deployment, ReleaseState
 from hearth.domain.events import Event
 from hearth.domain.file import File
-from hearth.domain.limits import Kept, Once, Usage
+from hearth.domain.limits import Once
 from hearth.domain.model import Build, BuildState, Model, Removal, Version
 from hearth.domain.prediction import Prediction, PredictionKind
 from hearth.domain.webhook import Attempt, Delivery
 from hearth.store.footprints import Footprints
 from hearth.store.scheduling import Decisions, Scalings
+from hearth.store.limits import Idempotency, Rates
 from hearth.store.sessions import Sessions
+from hearth.store.usage import Samples, Usage
 
 T = TypeVar("T")
 
@@ -434,32 +436,6 @@ class Outbox(Protocol):
         ...
 
 
-class Idempotency(Protocol):
-    async def begin(self, once: Once, now: float, until: float) -> Kept | None:
-        """Take the key, held until `until`; or what it stands for already."""
-        ...
-
-    async def get(self, account_id: str, key: str, now: float) -> Kept | None: ...
-    async def finish(self, account_id: str, key: str, status: int, body: bytes) -> None:
-        """Store the answer that later calls with this key get."""
-        ...
-
-    async def drop(self, account_id: str, key: str) -> None:
-        """Free a key that is held: its create came to nothing."""
-        ...
-
-    async def expire(self, now: float, limit: int) -> int:
-        """Forget up to `limit` keys whose time is over."""
-        ...
-
-
-class Rates(Protocol):
-    async def exchange(self, usages: Sequence[Usage], now: float, window: float) -> list[Usage]:
-        """Add what this process let through, and hear what all of them did since the window of `window` seconds
-        began. A window that is over starts anew with the reported one."""
-        ...
-
-
 class Store(Protocol):
     @property
     def predictions(self) -> Predictions: ...
@@ -493,6 +469,10 @@ class Store(Protocol):
     def rates(self) -> Rates: ...
     @property
     def sessions(self) -> Sessions: ...
+    @property
+    def usage(self) -> Usage: ...
+    @property
+    def samples(self) -> Samples: ...
     @property
     def footprints(self) -> Footprints: ...
     @property

@@ -19,7 +19,9 @@ from hearth.domain.model import Build, BuildState, Model, Recipe, Removal, Sourc
 from hearth.domain.prediction import Phase, Prediction, PredictionKind
 from hearth.domain.priority import Priority
 from hearth.domain.scaling import Scaling
+from hearth.domain.sample import Sample
 from hearth.domain.session import Session, SessionKind
+from hearth.domain.usage import Used
 from hearth.domain.webhook import Attempt, Delivery, DeliveryState
 
 Row = Sequence[Any]
@@ -28,6 +30,7 @@ _encoder = msgspec.json.Encoder()
 _recipe = msgspec.json.Decoder(Recipe)
 _source = msgspec.json.Decoder(tuple[SourceFile, ...])
 _strings = msgspec.json.Decoder(tuple[str, ...])
+_sample = msgspec.json.Decoder(Sample)
 _times = msgspec.json.Decoder(list[float])
 _decode = msgspec.json.decode
 
@@ -126,6 +129,18 @@ def session_of(row: Row) -> Session:
     fields: dict[str, Any] = dict(zip(SESSION, row, strict=True))
     fields["kind"] = SessionKind(fields["kind"])
     return Session(**fields)
+
+
+def used_of(row: Row) -> Used:
+    day, kind, model, deployment, hardware, count, failed, seconds = row
+    return Used(
+        day=day, kind=PredictionKind(kind), model=model, deployment=deployment or None, hardware=hardware, count=count,
+        failed=failed, seconds=seconds,
+    )  # fmt: skip
+
+
+def sample_of(row: Row) -> Sample:
+    return _sample.decode(row[0])
 
 
 def model_row(m: Model) -> Row:

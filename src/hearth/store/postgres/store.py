@@ -20,6 +20,7 @@ from hearth.store.postgres.removals import PostgresRemovals
 from hearth.store.postgres.scheduling import PostgresDecisions, PostgresScalings
 from hearth.store.postgres.search import PostgresSearch
 from hearth.store.postgres.sessions import PostgresSessions
+from hearth.store.postgres.usage import PostgresSamples, PostgresUsage
 
 PING = "INSERT INTO pings VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET number = pings.number + 1"
 
@@ -46,6 +47,8 @@ class PostgresStore:
         self.scalings = PostgresScalings(database)
         self.decisions = PostgresDecisions(database)
         self.sessions = PostgresSessions(database)
+        self.usage = PostgresUsage(database)
+        self.samples = PostgresSamples(database)
         self.footprints = PostgresFootprints(database)
 
     async def open(self) -> None:

@@ -27,6 +27,7 @@ from hearth.store.sqlite.scheduling import SQLiteDecisions, SQLiteScalings
 from hearth.store.sqlite.search import SQLiteSearch
 from hearth.store.sqlite.sessions import SQLiteSessions
 from hearth.store.sqlite.threads import Readers, Writer
+from hearth.store.sqlite.usage import SQLiteSamples, SQLiteUsage
 
 READERS = 2
 PING = "INSERT INTO pings VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET number = pings.number + 1"
@@ -53,6 +54,8 @@ class SQLiteStore:
     scalings: SQLiteScalings
     decisions: SQLiteDecisions
     sessions: SQLiteSessions
+    usage: SQLiteUsage
+    samples: SQLiteSamples
     footprints: SQLiteFootprints
 
     def __init__(self, path: Path) -> None:
@@ -80,7 +83,7 @@ class SQLiteStore:
         self.deployments = SQLiteDeployments(w, r)
         self.idempotency, self.rates = SQLiteIdempotency(w, r), SQLiteRates(w, r)
         self.scalings, self.decisions = SQLiteScalings(w, r), SQLiteDecisions(w, r)
-        self.sessions = SQLiteSessions(w, r)
+        self.sessions, self.usage, self.samples = SQLiteSessions(w, r), SQLiteUsage(w, r), SQLiteSamples(w, r)
         self.footprints = SQLiteFootprints(w, r)
 
     async def close(self) -> None:
