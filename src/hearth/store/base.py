@@ -21,8 +21,8 @@ from hearth.domain.model import Build, BuildState, Model, Removal, Version
 from hearth.domain.prediction import Prediction, PredictionKind
 from hearth.domain.webhook import Attempt, Delivery
 from hearth.store.footprints import Footprints
-from hearth.store.scheduling import Decisions, Scalings
 from hearth.store.limits import Idempotency, Rates
+from hearth.store.scheduling import Decisions, Scalings
 from hearth.store.sessions import Sessions
 from hearth.store.usage import Samples, Usage
 

@@ -18,8 +18,8 @@ from hearth.domain.file import File, FileKind, parse_reference
 from hearth.domain.model import Build, BuildState, Model, Recipe, Removal, SourceFile, Version, Visibility
 from hearth.domain.prediction import Phase, Prediction, PredictionKind
 from hearth.domain.priority import Priority
-from hearth.domain.scaling import Scaling
 from hearth.domain.sample import Sample
+from hearth.domain.scaling import Scaling
 from hearth.domain.session import Session, SessionKind
 from hearth.domain.usage import Used
 from hearth.domain.webhook import Attempt, Delivery, DeliveryState
