@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
 
-.PHONY: all setup check test demo bench format docs clean
+.PHONY: all setup check test demo bench soak format docs clean
 
 all: check test
 
@@ -33,6 +33,9 @@ demo: setup
 
 bench: setup
 	$(BIN)/python -m bench
+
+soak: setup
+	$(BIN)/python -m bench soak
 
 format: setup
 	$(BIN)/ruff format .

@@ -1,7 +1,8 @@
 """`make bench`: what Hearth costs on top of bare coglet, measured beside it in the same run.
 
     python -m bench [--quick] [--tls]
-    python -m bench scale [--quick]     a full store against an almost empty one: bench/scale.py
+    python -m bench SUITE [...]     another suite: each module here that has a `main(arguments)`, `scale` for one;
+                                    it returns how many of its figures are out of bounds
 
 Figures of one machine mean little; the ratios of one run mean something. Results go to bench/results/.
 """
@@ -10,14 +11,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import importlib
 import json
-import platform
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +25,9 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from bench import scale
+from bench import results
 from bench.coglet import BareCoglet
 from bench.http import Connection, Timing
-from hearth import __version__
 from hearth.testing.live import LiveServer
 
 HERE = Path(__file__).parent
@@ -220,9 +219,17 @@ def _streaming(server: LiveServer, version: str) -> dict[str, Any]:
     return schema
 
 
+def _suite(name: str) -> Callable[[list[str]], int]:
+    known = sorted(path.stem for path in HERE.glob("*.py") if "\ndef main(arguments:" in path.read_text())
+    if name not in known:
+        sys.exit(f"There is no suite {name!r}: choose one of {', '.join(known)}.")
+    suite: Callable[[list[str]], int] = importlib.import_module(f"bench.{name}").main
+    return suite
+
+
 def main() -> None:
-    if sys.argv[1:2] == ["scale"]:
-        sys.exit(1 if scale.main(sys.argv[2:]) else 0)
+    if sys.argv[1:2] and sys.argv[1].isidentifier():
+        sys.exit(1 if _suite(sys.argv[1])(sys.argv[2:]) else 0)
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer requests: a look, not a result")
     quick = parser.parse_args().quick
@@ -234,16 +241,7 @@ def main() -> None:
     console.print(table)
     if quick:
         return
-    at = datetime.now(UTC)
-    result = {
-        "at": at.isoformat(timespec="seconds"),
-        "hearth": __version__,
-        "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "rows": [{"what": w, "bare": b, "hearth": h, "unit": u} for w, b, h, u in rows],
-    }
-    path = HERE / "results" / f"{at:%Y-%m-%d-%H%M}.json"
-    path.write_text(json.dumps(result, indent=2) + "\n")
+    path = results.write("", {"rows": [{"what": w, "bare": b, "hearth": h, "unit": u} for w, b, h, u in rows]})
     console.print(f"written to {path.relative_to(HERE.parent)}")
 
 

@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 import json
 import os
-import platform
 import random
 import statistics
 import tempfile
@@ -29,8 +28,9 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
+from bench import results
 from bench.http import Connection
-from hearth import __version__, ids
+from hearth import ids
 from hearth.domain.model import Model, Recipe, Version, Visibility
 from hearth.domain.prediction import Phase, Prediction, PredictionKind
 from hearth.store.base import Store
@@ -301,21 +301,11 @@ def main(arguments: list[str]) -> int:
             table.add_row(kind, what, f"{small:.2f} ms", f"{large:.2f} ms", f"{large / small:.2f}{mark}")
     console.print(table)
     if not quick:
-        at = datetime.now(UTC)
-        result = {
-            "at": at.isoformat(timespec="seconds"),
-            "hearth": __version__,
-            "python": platform.python_version(),
-            "system": f"{platform.system()} {platform.machine()}",
-            "predictions": predictions,
-            "models": models,
-            "rows": [
-                {"store": kind, "what": what, "empty_ms": round(small, 3), "full_ms": round(large, 3)}
-                for kind, rows in found.items()
-                for what, small, large in rows
-            ],
-        }
-        path = Path(__file__).parent / "results" / f"scale-{at:%Y-%m-%d-%H%M}.json"
-        path.write_text(json.dumps(result, indent=2) + "\n")
+        rows = [
+            {"store": kind, "what": what, "empty_ms": round(small, 3), "full_ms": round(large, 3)}
+            for kind, rows in found.items()
+            for what, small, large in rows
+        ]
+        path = results.write("scale", {"predictions": predictions, "models": models, "rows": rows})
         console.print(f"written to bench/results/{path.name}")
     return sum(large / small > RATIO for rows in found.values() for _, small, large in rows)
