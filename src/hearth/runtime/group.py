@@ -16,8 +16,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple, Protocol
 
 from hearth.runtime import processes
 from hearth.runtime.printed import Origin, Printed
@@ -28,11 +29,31 @@ END_PATIENCE = 10.0
 """Seconds that a killed process has to be dead."""
 
 
+class Leader(Protocol):
+    """The first process of a group; somebody has to `wait` for it once it is dead, that its pid can be used again."""
+
+    @property
+    def pid(self) -> int: ...
+    def wait(self) -> object: ...
+
+
+class Pipes(NamedTuple):
+    """What a new group is given: standard input, what takes its output, and the pipe by which it ends with us."""
+
+    input: int
+    output: int
+    alive: int
+
+
+Fork = Callable[[Pipes], Awaitable[Leader]]
+"""Starts the leader in a session of its own, by another way than `start`. Raises OSError."""
+
+
 class Group:
-    """Made by `start`. `exited` resolves with the leader's `wait` status; others may live on then: `end` it.
+    """Made by `start` or `forked`. `exited` resolves with the leader's `wait` status; others may live on: `end` it.
     `worker` resolves likewise for its first child, once `meet_worker` has found it."""
 
-    def __init__(self, leader: subprocess.Popen[bytes], alive: int, printed: Printed, marker: str) -> None:
+    def __init__(self, leader: Leader, alive: int, printed: Printed, marker: str) -> None:
         self.pid = leader.pid
         loop = asyncio.get_running_loop()
         self.exited: asyncio.Future[int | None] = loop.create_future()
@@ -52,40 +73,51 @@ class Group:
         folder: Path,
         marker: str,
         on_line: Callable[[Origin, str], None],
+        pass_fds: Sequence[int] = (),
     ) -> Group:
         """Starts `command` in `folder` with exactly `environment` and the descriptor named by ALIVE.
 
         `marker` is a `NAME=value` of the environment that belongs to this group alone. Raises OSError.
         """
-        ours = list[int]()
-        theirs = list[int]()
-        try:
-            read, write = os.pipe()
-            ours, theirs = [write], [read]
-            output, input = os.pipe()
-            ours, theirs = [*ours, output], [*theirs, input]
+        with _pipes() as (pipes, ours):
             leader = subprocess.Popen(
                 command,
                 cwd=folder,
-                env={**environment, ALIVE: str(read)},
-                stdin=subprocess.DEVNULL,
-                stdout=input,
-                stderr=input,
-                pass_fds=(read,),
+                env={**environment, ALIVE: str(pipes.alive)},
+                stdin=pipes.input,
+                stdout=pipes.output,
+                stderr=pipes.output,
+                pass_fds=(pipes.alive, *pass_fds),
                 start_new_session=True,
             )
-            if sys.platform == "linux":
-                fcntl.fcntl(read, fcntl.F_SETOWN, -leader.pid)
-                fcntl.fcntl(read, fcntl.F_SETSIG, signal.SIGKILL)
-                fcntl.fcntl(read, fcntl.F_SETFL, fcntl.fcntl(read, fcntl.F_GETFL) | os.O_ASYNC)
-        except BaseException:
-            for fd in ours:
-                os.close(fd)
-            raise
-        finally:
-            for fd in theirs:
-                os.close(fd)
-        return cls(leader, write, Printed(output, on_line), marker)
+            return cls._of(leader, pipes, ours, marker, on_line)
+
+    @classmethod
+    async def forked(cls, fork: Fork, *, marker: str, on_line: Callable[[Origin, str], None]) -> Group:
+        """The group whose leader `fork` makes. Raises what it raises. Cancelling ends what was started."""
+        with _pipes() as (pipes, ours):
+            forking = asyncio.ensure_future(fork(pipes))
+            try:
+                leader = await asyncio.shield(forking)
+            except asyncio.CancelledError:
+                await asyncio.wait([forking])
+                if forking.exception() is None:
+                    await cls._of(forking.result(), pipes, ours, marker, on_line).end()
+                raise
+            return cls._of(leader, pipes, ours, marker, on_line)
+
+    @classmethod
+    def _of(
+        cls, leader: Leader, pipes: Pipes, ours: list[int], marker: str, on_line: Callable[[Origin, str], None]
+    ) -> Group:
+        """Takes what is `ours` over: the writing end of `alive`, the reading end of `output`."""
+        if sys.platform == "linux":
+            fcntl.fcntl(pipes.alive, fcntl.F_SETOWN, -leader.pid)
+            fcntl.fcntl(pipes.alive, fcntl.F_SETSIG, signal.SIGKILL)
+            fcntl.fcntl(pipes.alive, fcntl.F_SETFL, fcntl.fcntl(pipes.alive, fcntl.F_GETFL) | os.O_ASYNC)
+        alive, output = ours
+        ours.clear()
+        return cls(leader, alive, Printed(output, on_line), marker)
 
     def meet_worker(self) -> bool:
         """Begins to watch the leader's first child; False while there is none."""
@@ -138,3 +170,19 @@ class Group:
             or process.pid in family
             or process.pid in marked
         ]
+
+
+@contextlib.contextmanager
+def _pipes() -> Iterator[tuple[Pipes, list[int]]]:
+    """What a group is given, closed afterwards; and our two ends, closed too unless somebody clears the list."""
+    ours = list[int]()
+    theirs = [os.open(os.devnull, os.O_RDONLY)]
+    try:
+        alive, write = os.pipe()
+        ours, theirs = [write], [*theirs, alive]
+        read, output = os.pipe()
+        ours, theirs = [*ours, read], [*theirs, output]
+        yield Pipes(theirs[0], output, alive), ours
+    finally:
+        for fd in (*ours, *theirs):
+            os.close(fd)
