@@ -75,6 +75,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
             key=f"{self.id}/{release.version}/{release.hardware}",
             deployment=self.full_name,
             deployment_id=self.id,
+            release=release.number,
             minimum=release.min_instances,
             maximum=release.max_instances,
         )
@@ -86,9 +87,14 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
         for release in (self.route, self.current):
             if release.version == version_id:
                 return self.lane(release)
-        key = f"{self.id}/{version_id}/{self.route.hardware}"
-        most = self.route.max_instances
-        return Lane(key=key, deployment=self.full_name, deployment_id=self.id, maximum=most)
+        route = self.route
+        return Lane(
+            key=f"{self.id}/{version_id}/{route.hardware}",
+            deployment=self.full_name,
+            deployment_id=self.id,
+            release=route.number,
+            maximum=route.max_instances,
+        )
 
     def changed(self, fields: dict[str, Any], *, at: float, by: str) -> Deployment | None:
         """With one more release; None if nothing changes. Naming the version of a failed release tries it again."""

@@ -18,6 +18,8 @@ class Lane(msgspec.Struct, frozen=True, kw_only=True):
     deployment: str | None = None
     """`owner/name`."""
     deployment_id: str | None = None
+    release: int = 0
+    """The number of the deployment's release whose bounds these are; those of a later one count."""
     minimum: int = 0
     """Instances that are kept running."""
     maximum: int | None = None

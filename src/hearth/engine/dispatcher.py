@@ -72,7 +72,7 @@ class Dispatcher:
     def accept(self, live: Live, version: Version, sealed: bytes | None, lane: Lane | None = None) -> None:
         """A prediction that is ours and waits; by default in the version's own lane."""
         pool = self._planner.pools.get(version.id if lane is None else lane.key)
-        if pool is None:
+        if pool is None or (lane is not None and lane.release > pool.lane.release):
             pool = self._planner.pool(version, lane or of_version(version.id))
         ticket = Ticket(live, pool.plan, sealed)
         self.tickets[ticket.id] = ticket
@@ -266,12 +266,16 @@ class Dispatcher:
     def patience(self, host: Host) -> float:
         return self._planner.patience(host)
 
-    def shut(self, deployment_id: str, because: str) -> None:
-        """End a deployment's lanes now, and cancel what waits and runs in them."""
-        for pool in self._planner.of_deployment(deployment_id):
+    def shut(self, deployment_id: str, because: str, release: float) -> None:
+        """End a deployment's lanes now, and cancel what waits and runs in them; what came for a later release stays."""
+        pools = [pool for pool in self._planner.of_deployment(deployment_id) if pool.lane.release <= release]
+        for pool in pools:
             self._planner.disable(pool)
-            for ticket in [t for t in self.tickets.values() if t.plan.lane.key == pool.lane.key]:
+        for ticket in list(self.tickets.values()):
+            lane = ticket.plan.lane
+            if lane.deployment_id == deployment_id and lane.release <= release:
                 self.cancel(ticket.id, Cause.DISABLED)
+        for pool in pools:
             self._planner.end_idle(pool, because)
 
     # The end of the server

@@ -54,11 +54,14 @@ class Planner:
     # Lanes
 
     def pool(self, version: Version, lane: Lane) -> Pool:
-        """A prediction that comes late brings bounds of the past: only `serve` says what is kept running."""
+        """A prediction that comes late brings bounds of the past: only `serve` says what is kept running. One that
+        comes early brings those of a release that is yet to be heard of here: its lane may have been disabled."""
         pool = self.pools.get(lane.key)
         if pool is None:
             lane = replace(lane, minimum=0) if lane.minimum else lane
             pool = self.pools[lane.key] = Pool(version, lane)
+        elif lane.release > pool.lane.release:
+            pool.renew(replace(lane, minimum=pool.lane.minimum))
         return pool
 
     def tidy(self, pool: Pool) -> None:

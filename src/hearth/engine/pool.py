@@ -37,6 +37,10 @@ class Pool:
         self.slots = 1
         """Of an instance, as far as known."""
 
+    def renew(self, lane: Lane) -> None:
+        """A later release has these bounds: they count, and who comes from now on comes for it."""
+        self.lane, self.plan = lane, Plan(self.version, lane)
+
     def free(self) -> Host | None:
         """An instance with a free slot."""
         for host in self.hosts.values():

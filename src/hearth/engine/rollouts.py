@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable
 
 from msgspec.structs import replace
@@ -29,8 +30,10 @@ PROOFS = 2
 class Rollouts:
     """`watcher.Watcher`."""
 
-    def __init__(self, *, store: Store, clock: Clock, planner: Planner, shut: Callable[[str, str], None]) -> None:
-        """`shut` ends a deployment's lanes, for the reason given."""
+    def __init__(
+        self, *, store: Store, clock: Clock, planner: Planner, shut: Callable[[str, str, float], None]
+    ) -> None:
+        """`shut` ends a deployment's lanes, for the reason given, up to a release."""
         self._store, self._clock, self._planner, self._shut = store, clock, planner, shut
         self._known: dict[str, Deployment] = {}
         """Those that were looked after, as they were then."""
@@ -106,7 +109,7 @@ class Rollouts:
         deployment = await self._store.deployments.by_id(id)
         if deployment is None:
             self._known.pop(id, None)
-            self._shut(id, "its deployment was deleted")
+            self._shut(id, "its deployment was deleted", math.inf)
         else:
             await self._apply(deployment)
 
@@ -114,7 +117,7 @@ class Rollouts:
         self._known[deployment.id] = deployment
         current, serving = deployment.current, deployment.serving
         if current.state is ReleaseState.DISABLED:
-            self._shut(deployment.id, "its deployment is disabled")
+            self._shut(deployment.id, "its deployment is disabled", current.number)
             return
         kept = set[str]()
         if serving is not None and serving.max_instances:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
+
+import pytest
 
 from hearth import ids
 from hearth.bus.base import DeploymentChanged, NewPrediction
@@ -14,7 +17,7 @@ from hearth.domain.prediction import Phase, Prediction
 from hearth.store.base import Lease
 from hearth.testing.clock import settle
 from hearth.testing.engine import Bench
-from hearth.testing.runtime import FakeRuntime, hold
+from hearth.testing.runtime import FakeRuntime, deaf, echo, hold
 
 
 class Desk:
@@ -40,22 +43,26 @@ class Desk:
             id=ids.sortable(), account_id=account.id, owner="ada", name=name, created_at=now, current=release
         ).with_release(release)
         await self.bench.store.deployments.create(deployment)
-        self._tell(deployment)
+        self.tell(deployment)
         return deployment
 
     async def update(self, deployment: Deployment, **fields: Any) -> Deployment:
-        deployment = await self.now(deployment)
+        changed = await self.release(await self.now(deployment), **fields)
+        self.tell(changed)
+        return changed
+
+    async def release(self, deployment: Deployment, **fields: Any) -> Deployment:
+        """Stored; the engine has not heard of it."""
         changed = deployment.changed(fields, at=self.bench.clock.now(), by="ada")
         assert changed is not None
         assert await self.bench.store.deployments.release(changed)
-        self._tell(changed)
         return changed
 
     async def delete(self, deployment: Deployment) -> None:
         await self.bench.store.deployments.delete(deployment.id)
-        self._tell(deployment)
+        self.tell(deployment)
 
-    def _tell(self, deployment: Deployment) -> None:
+    def tell(self, deployment: Deployment) -> None:
         self.bench.bus.submit(DeploymentChanged(deployment_id=deployment.id, deployment=deployment.full_name))
 
     async def now(self, deployment: Deployment) -> Deployment:
@@ -280,6 +287,64 @@ async def test_a_disabled_deployment_ends_what_waits_and_runs(started: Start) ->
         assert (ended.phase, ended.reason) == (Phase.CANCELED, "its deployment is disabled")
     await bench.advance(10)
     assert desk.versions == []
+
+
+async def test_a_prediction_may_come_before_the_release_that_enables_it(started: Start) -> None:
+    """A lane that was disabled lives while what ran in it ends, and what is stored is read later than it is sent."""
+    bench = await started(runtime=FakeRuntime(deaf))
+    desk, version = Desk(bench), await bench.version()
+    deployment = await desk.create(version, least=1, most=1)
+    await bench.runtime.until(ready=1)
+    running = await desk.submit(deployment)
+    await bench.until(running, Kind.STARTED)
+    disabled = await desk.update(deployment, min_instances=0, max_instances=0)
+    disabled = await desk.now(disabled)
+    bench.runtime.model = echo
+    enabled = await desk.release(disabled, max_instances=1)
+    late = await desk.submit(deployment, stale=True)
+    assert (await bench.end(late)).phase is Phase.CANCELED, "its release was disabled"
+    early = await desk.submit(enabled, stale=True)
+    desk.tell(enabled)
+    await desk.now(enabled)
+    await bench.advance(bench.options.cancel_grace)
+    assert (await bench.end(running)).phase is Phase.CANCELED
+    assert (await bench.end(early)).phase is Phase.SUCCEEDED
+
+
+async def test_a_late_end_of_a_release_spares_what_came_after_it(
+    started: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = await started(runtime=FakeRuntime(hold))
+    desk, version = Desk(bench), await bench.version()
+    deployment = await desk.create(version, least=2, most=2)
+    await bench.runtime.until(ready=2)
+    before = await desk.submit(deployment)
+    await bench.until(before, Kind.STARTED)
+    disabled = await desk.release(await desk.now(deployment), min_instances=0, max_instances=0)
+    store, read, follow = bench.store.deployments, asyncio.Event(), asyncio.Event()
+    by_id = store.by_id
+
+    async def slow(id: str) -> Deployment | None:
+        found = await by_id(id)
+        read.set()
+        await follow.wait()
+        return found
+
+    monkeypatch.setattr(store, "by_id", slow)
+    desk.tell(disabled)
+    await read.wait()
+    enabled = await desk.release(disabled, max_instances=2)
+    after = await desk.submit(enabled, stale=True)
+    await bench.until(after, Kind.STARTED)
+    follow.set()
+    ended = await bench.end(before)
+    assert (ended.phase, ended.reason) == (Phase.CANCELED, "its deployment is disabled")
+    desk.tell(enabled)
+    await desk.now(enabled)
+    for instance in bench.runtime.alive:
+        for run in list(instance.runs.values()):
+            run.go.set()
+    assert (await bench.end(after)).phase is Phase.SUCCEEDED
 
 
 async def test_a_deleted_deployment_leaves_nothing(started: Start) -> None:
