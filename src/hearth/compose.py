@@ -53,6 +53,8 @@ from hearth.service.pushes import Pushes
 from hearth.service.search import Search
 from hearth.service.seeds import Seeds
 from hearth.service.sessions import SETUP_LIFE, Sessions
+from hearth.service.sharing import Sharing
+from hearth.service.showing import Showing
 from hearth.service.signin import SignIn
 from hearth.service.streams import Streams
 from hearth.service.trainings import Trainings
@@ -264,6 +266,8 @@ def _services(ground: _Ground, wire: Wire, streams: Streams, engine: Engine, har
         files=files,
         accounts=accounts,
         sessions=sessions,
+        sharing=Sharing(store=store, blobs=blobs, models=models, predictions=predictions),
+        showing=Showing(store=store, blobs=blobs, clock=clock, models=models),
         signin=SignIn(store=store, clock=clock, accounts=accounts, sessions=sessions),
         limits=Limits(store=store, clock=clock, server=Rates(*rate_limits(settings.rate_limits))),
         idempotency=Idempotency(store=store, clock=clock),

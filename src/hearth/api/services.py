@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from hearth.service.search import Search
     from hearth.service.seeds import Seeds
     from hearth.service.sessions import Sessions
+    from hearth.service.sharing import Sharing
+    from hearth.service.showing import Showing
     from hearth.service.signin import SignIn
     from hearth.service.streams import Streams
     from hearth.service.trainings import Trainings
@@ -54,6 +56,8 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     files: Files
     accounts: Accounts
     sessions: Sessions
+    sharing: Sharing
+    showing: Showing
     signin: SignIn
     limits: Limits
     idempotency: Idempotency

@@ -206,7 +206,11 @@ class Models:
 
     def changed(self, model: Model) -> None:
         """What this process remembers of it is out of date."""
-        self._versions.forget(model.owner, model.name)
+        self.forget(model.owner, model.name)
+
+    def forget(self, owner: str, name: str) -> None:
+        """As `changed`, by name."""
+        self._versions.forget(owner, name)
 
     async def get(self, caller: Account, owner: str, name: str) -> Model:
         """As stored, not from a cache. Raises NotFound."""
@@ -229,6 +233,16 @@ class Models:
     async def mine(self, caller: Account, cursor: Cursor | None = None, *, limit: int = 25) -> Page[Model]:
         """All models of the caller."""
         return await self._store.models.page(account_id=caller.id, cursor=cursor, limit=limit)
+
+    async def of_owner(
+        self, caller: Account, username: str, cursor: Cursor | None = None, *, limit: int = 100
+    ) -> tuple[Account, Page[Model]]:
+        """Who that is, and their models as far as the caller may see them. Raises NotFound."""
+        owner = await self._store.accounts.by_username(username)
+        if owner is None:
+            raise NotFound
+        found = await self._store.models.page(account_id=owner.id, cursor=cursor, limit=limit)
+        return owner, msgspec.structs.replace(found, items=[m for m in found.items if visible(m, caller)])
 
     async def latest(self, model: Model) -> Version | None:
         return await self._versions.version(model.latest_version_id) if model.latest_version_id else None

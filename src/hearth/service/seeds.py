@@ -158,7 +158,7 @@ class Seeds:
         if told.example:
             await self._store.examples.add(id, [])
             self._models.changed(found.model)
-        await self._store.predictions.keep(id, told.shared or told.example)
+        await self._store.predictions.share(id, told.shared)
         return prediction
 
     async def file(

@@ -135,9 +135,12 @@ class Predictions(Protocol):
         """Note that somebody asked for the end; False if it is terminal, gone, or was asked before."""
         ...
 
-    async def keep(self, id: str, kept: bool) -> bool:
-        """Whether its data stays for ever (an example, or shared); False if there is no such prediction."""
+    async def share(self, id: str, shared: bool) -> bool:
+        """Whether whoever has the link may see it. The data of a shared one stays for ever, as an example's does;
+        False if there is no such prediction."""
         ...
+
+    async def shared(self, id: str) -> bool: ...
 
     async def scrub(self, now: float, limit: int, retention: float = 0.0) -> list[str]:
         """Remove input, output, logs and events of up to `limit` API predictions that ended more than their own

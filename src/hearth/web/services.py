@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from hearth.service.predictions import Predictions
     from hearth.service.search import Search
     from hearth.service.sessions import Sessions
+    from hearth.service.sharing import Sharing
+    from hearth.service.showing import Showing
     from hearth.service.signin import SignIn
     from hearth.service.streams import Streams
     from hearth.service.trainings import Trainings
@@ -45,6 +47,8 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     files: Files
     accounts: Accounts
     sessions: Sessions
+    sharing: Sharing
+    showing: Showing
     signin: SignIn
     bus: Bus
     now: Callable[[], float]

@@ -114,8 +114,8 @@ async def test_whose_data_goes_and_whose_stays(store: Store, make):
     plain, short, long = await ended(), await ended(retention=10.0), await ended(retention=1000.0)
     web, shared = await ended(source="web"), await ended()
     training = await ended(kind=PredictionKind.TRAINING)
-    assert await store.predictions.keep(shared.id, True)
-    assert await store.predictions.keep("nothing", True) is False
+    assert await store.predictions.share(shared.id, True)
+    assert await store.predictions.share("nothing", True) is False
     file = make.file(kind=FileKind.OUTPUT, prediction_id=short.id)
     await store.files.add(file)
 
@@ -125,5 +125,8 @@ async def test_whose_data_goes_and_whose_stays(store: Store, make):
     assert await store.predictions.scrub(NOW + 1001, 10, 100.0) == [long.id]
     for kept in (web, shared, training):
         assert (await store.predictions.get(kept.id)).data_removed is False
-    await store.predictions.keep(shared.id, False)
+    assert await store.predictions.shared(shared.id)
+    assert not await store.predictions.shared(web.id)
+    await store.predictions.share(shared.id, False)
+    assert not await store.predictions.shared(shared.id)
     assert await store.predictions.scrub(NOW + 1001, 10, 100.0) == [shared.id]

@@ -62,7 +62,7 @@ async def test_a_deployment_counts_on_its_own_hardware(store: Store, make):
 async def test_an_end_counts_once(store: Store, make):
     change = await end(store, make)
     assert not await store.predictions.record(change)
-    assert await store.predictions.keep(change.prediction.id, True)
+    assert await store.predictions.share(change.prediction.id, True)
     await store.predictions.scrub(NOW + 1e9, 10)
     await store.predictions.delete([change.prediction.id])
     (used,) = await store.usage.of_account("acme", 20_000, 20_000)

@@ -42,6 +42,8 @@ from hearth.service.predictions import Predictions
 from hearth.service.pushes import Pushes
 from hearth.service.search import Search
 from hearth.service.sessions import Sessions
+from hearth.service.sharing import Sharing
+from hearth.service.showing import Showing
 from hearth.service.signin import SignIn
 from hearth.service.streams import Streams
 from hearth.service.trainings import Trainings
@@ -185,6 +187,8 @@ class Live:
             files=self.files,
             accounts=self.accounts,
             sessions=self.sessions,
+            sharing=Sharing(store=store, blobs=self.blobs, models=self.models, predictions=self.predictions),
+            showing=Showing(store=store, blobs=self.blobs, clock=clock, models=self.models),
             signin=SignIn(store=store, clock=clock, accounts=self.accounts, sessions=self.sessions),
             limits=self.limits,
             idempotency=Idempotency(store=store, clock=clock),

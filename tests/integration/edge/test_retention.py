@@ -92,14 +92,14 @@ async def test_what_was_made_in_the_browser_and_what_is_shared_stays(hearth: Any
     ada, client = await world.account("ada")
     version = await world.version(ada)
     shared = await made(world, client, version, {})
-    assert await world.store.predictions.keep(shared["id"], True)
+    assert await world.store.predictions.share(shared["id"], True)
     web = await world.parts.services.predictions.create(
         ada, version=version.id, input={"text": "x"}, hold=20.0, origin="https://hearth.test", source="web"
     )
     await sweep(world)
     for id in (shared["id"], web.id):
         assert (await client.get(f"predictions/{id}")).json()["data_removed"] is False
-    await world.store.predictions.keep(shared["id"], False)
+    await world.store.predictions.share(shared["id"], False)
     await sweep(world)
     assert (await client.get(f"predictions/{shared['id']}")).json()["data_removed"] is True
 

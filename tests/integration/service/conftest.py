@@ -29,6 +29,8 @@ from hearth.service.models import Models
 from hearth.service.predictions import Predictions
 from hearth.service.pushes import Pushes
 from hearth.service.search import Search
+from hearth.service.sharing import Sharing
+from hearth.service.showing import Showing
 from hearth.service.streams import Streams
 from hearth.service.versions import Resolver
 from hearth.store.base import Change
@@ -126,6 +128,8 @@ class Hearth:
         self.predictions = Predictions(
             store=store, bus=bus, versions=self.resolver, inputs=self.inputs, clock=self.clock
         )
+        self.sharing = Sharing(store=store, blobs=blobs, models=self.models, predictions=self.predictions)
+        self.showing = Showing(store=store, blobs=blobs, clock=self.clock, models=self.models)
         self.pushes = Pushes(
             store=store,
             blobs=blobs,

@@ -433,6 +433,8 @@ def services(world: World, wire: Wire) -> Services:
         files=cast(Any, _Files(world)),
         accounts=cast(Any, world),
         sessions=cast(Any, world),
+        sharing=cast(Any, world),
+        showing=cast(Any, world),
         signin=cast(Any, world),
         limits=Limits(store=cast(Any, None), clock=SystemClock()),
         idempotency=cast(Any, None),

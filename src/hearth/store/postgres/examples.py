@@ -31,12 +31,12 @@ WITH earlier AS (
     WHERE e.model_id = $1 AND e.created_at < $2 AND p.id = e.id AND p.source = 'example' AND p.version <> $3
     RETURNING e.id
 )
-UPDATE predictions p SET kept = false, source = 'api' FROM earlier WHERE p.id = earlier.id
+UPDATE predictions p SET kept = shared, source = 'api' FROM earlier WHERE p.id = earlier.id
 """
 LOCK = "SELECT m.id FROM examples e JOIN models m ON m.id = e.model_id WHERE e.id = $1 FOR UPDATE OF m"
 DELETE = "DELETE FROM examples WHERE id = $1 RETURNING model_id"
 UNKEEP = """
-UPDATE predictions SET kept = false, source = CASE source WHEN 'example' THEN 'api' ELSE source END WHERE id = $1
+UPDATE predictions SET kept = shared, source = CASE source WHEN 'example' THEN 'api' ELSE source END WHERE id = $1
 """
 CHOOSE_DEFAULT = """
 UPDATE models

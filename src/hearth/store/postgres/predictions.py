@@ -115,7 +115,10 @@ RETURNING p.id
 """
 SCRUB = _SCRUB.format(due="retention IS NULL AND completed_at < $1", at="completed_at")
 SCRUB_OWN = _SCRUB.format(due="retention IS NOT NULL AND completed_at + retention < $1", at="completed_at + retention")
-KEEP = "UPDATE predictions SET kept = $1 WHERE id = $2"
+SHARE = """
+UPDATE predictions SET shared = $1, kept = $1 OR EXISTS (SELECT 1 FROM examples WHERE id = $2) WHERE id = $2
+"""
+SHARED = "SELECT shared FROM predictions WHERE id = $1"
 
 
 class PostgresPredictions:
@@ -225,8 +228,12 @@ class PostgresPredictions:
     async def request_cancel(self, id: str, at: float) -> bool:
         return await self._database.execute(REQUEST_CANCEL, id, at) > 0
 
-    async def keep(self, id: str, kept: bool) -> bool:
-        return await self._database.execute(KEEP, kept, id) > 0
+    async def share(self, id: str, shared: bool) -> bool:
+        return await self._database.execute(SHARE, shared, id) > 0
+
+    async def shared(self, id: str) -> bool:
+        row = await self._database.first(SHARED, id)
+        return bool(row and row[0])
 
     async def scrub(self, now: float, limit: int, retention: float = 0.0) -> list[str]:
         rows = await self._database.fetch(SCRUB_OWN, now, limit, now)

@@ -30,7 +30,9 @@ SELECT e.id FROM examples e JOIN predictions p ON p.id = e.id
 WHERE e.model_id = ? AND e.created_at < ? AND p.source = 'example' AND p.version <> ?
 """
 DELETE = "DELETE FROM examples WHERE id = ? RETURNING model_id"
-UNKEEP = "UPDATE predictions SET kept = 0, source = CASE source WHEN 'example' THEN 'api' ELSE source END WHERE id = ?"
+UNKEEP = """
+UPDATE predictions SET kept = shared, source = CASE source WHEN 'example' THEN 'api' ELSE source END WHERE id = ?
+"""
 CHOOSE_DEFAULT = """
 UPDATE models
 SET default_example_id = (SELECT id FROM examples WHERE model_id = models.id ORDER BY created_at, id LIMIT 1)

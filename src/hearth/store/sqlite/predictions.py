@@ -85,7 +85,10 @@ SCRUBBABLE = _SCRUBBABLE.format(due="retention IS NULL AND completed_at < ?", at
 SCRUBBABLE_OWN = _SCRUBBABLE.format(
     due="retention IS NOT NULL AND completed_at + retention < ?", at="completed_at + retention"
 )
-KEEP = "UPDATE predictions SET kept = ? WHERE id = ?"
+SHARE = """
+UPDATE predictions SET shared = ?1, kept = ?1 OR EXISTS (SELECT 1 FROM examples WHERE id = ?2) WHERE id = ?2
+"""
+SHARED = "SELECT shared FROM predictions WHERE id = ?"
 SCRUB = """
 UPDATE predictions SET input = '{}', output = NULL, logs = '', data_removed = 1 WHERE id = ?
 """
@@ -214,12 +217,16 @@ class SQLitePredictions:
 
         return await self._writer.submit(operation)
 
-    async def keep(self, id: str, kept: bool) -> bool:
+    async def share(self, id: str, shared: bool) -> bool:
         def operation(db: apsw.Connection) -> bool:
-            db.execute(KEEP, (kept, id))
+            db.execute(SHARE, (shared, id))
             return db.changes() > 0
 
         return await self._writer.submit(operation)
+
+    async def shared(self, id: str) -> bool:
+        row = await self._readers.submit(lambda db: first(db, SHARED, (id,)))
+        return bool(row and row[0])
 
     async def scrub(self, now: float, limit: int, retention: float = 0.0) -> list[str]:
         def operation(db: apsw.Connection) -> list[str]:
