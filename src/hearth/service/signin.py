@@ -88,15 +88,20 @@ class SignIn:
         Raises InvalidRequest."""
         hash = None
         if password is not None:
-            if not passwords.MINIMUM <= len(password) <= passwords.MAXIMUM:
-                detail = f"password: use {passwords.MINIMUM} to {passwords.MAXIMUM} characters"
-                raise InvalidRequest(errors=(Pointer("/password", detail),))
-            if password.lower() == account.username.lower() or len(set(password)) < 4:
-                raise InvalidRequest(errors=(Pointer("/password", "password: this one is too easy to guess"),))
+            self.judge(account, password)
             async with self._hashing:
                 hash = await in_thread(partial(passwords.make, password, self._cost))
         await self._store.sessions.set_password(account.id, hash, self._clock.now())
         await self._sessions.end_all(account, keep=keep)
+
+    @staticmethod
+    def judge(account: Account, password: str) -> None:
+        """Raises InvalidRequest for a password that will not do."""
+        if not passwords.MINIMUM <= len(password) <= passwords.MAXIMUM:
+            detail = f"password: use {passwords.MINIMUM} to {passwords.MAXIMUM} characters"
+            raise InvalidRequest(errors=(Pointer("/password", detail),))
+        if password.lower() == account.username.lower() or len(set(password)) < 4:
+            raise InvalidRequest(errors=(Pointer("/password", "password: this one is too easy to guess"),))
 
     async def _matches(self, password: str, kept: str) -> bool:
         if len(password) > passwords.MAXIMUM:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from hearth.web import assets, home, theme
+from hearth.web import assets, home, signin, theme
 from hearth.web.route import Route
 
 ROUTES: tuple[Route, ...] = (
     *assets.ROUTES,
     *theme.ROUTES,
+    *signin.ROUTES,
     *home.ROUTES,
 )
