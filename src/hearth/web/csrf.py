@@ -1,8 +1,9 @@
 """Whether a form was sent from a page of ours: one check for every request that changes something.
 
 Two walls. Browsers say where a request comes from (`Sec-Fetch-Site`, over plain http only `Origin`), and scripts of
-other sites cannot change that. And every form sends back a token. Of who is signed in, it is bound to the session. A visitor has a double-submit cookie: the page's token and the
-browser's cookie must be the same (OWASP, CSRF prevention), which signing in needs as well.
+other sites cannot change that. And every form sends back a token. Of who is signed in, it is bound to the session.
+A visitor has a double-submit cookie: the page's token and the browser's cookie must be the same (OWASP, CSRF
+prevention), which signing in needs as well.
 """
 
 from __future__ import annotations
