@@ -11,10 +11,12 @@ from typing import Protocol
 
 import msgspec
 
+from hearth.domain.decision import Decided
 from hearth.domain.events import Event
 from hearth.domain.instance import InstanceView
 from hearth.domain.lane import Lane
 from hearth.domain.model import Version
+from hearth.domain.overview import Overview
 from hearth.domain.prediction import Prediction
 
 
@@ -67,6 +69,37 @@ class DeploymentChanged(msgspec.Struct, frozen=True, kw_only=True):
     """`owner/name`."""
 
 
+class ScalingChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """What is kept warm of a model or deployment, or how long its idle instances stay."""
+
+    target: str
+    """The id of either."""
+
+
+class BootInstance(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody wants one more instance, whether anybody waits or not."""
+
+    version: Version
+    lane: Lane
+
+
+class StopInstance(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody wants an instance to end; what runs on it runs again elsewhere, or fails if it delivered output."""
+
+    instance_id: str
+    because: str
+
+
+class PauseEngine(msgspec.Struct, frozen=True, kw_only=True):
+    """Start nothing new until ResumeEngine comes; what runs goes on."""
+
+    because: str
+
+
+class ResumeEngine(msgspec.Struct, frozen=True, kw_only=True):
+    """Go on after PauseEngine."""
+
+
 Work = (
     NewPrediction
     | Withdrawn
@@ -76,10 +109,24 @@ Work = (
     | ResetVersion
     | VersionDeleted
     | DeploymentChanged
+    | ScalingChanged
+    | BootInstance
+    | StopInstance
+    | PauseEngine
+    | ResumeEngine
 )
 
 Listener = Callable[[Sequence[Event], bool], None]
 """Called with new events, and whether they end the prediction (then it is stored, and no call follows)."""
+
+
+class Desk(Protocol):
+    """An engine in this process, for whoever wants to know how it is doing."""
+
+    def overview(self) -> Overview: ...
+    def decisions(self, limit: int) -> Sequence[Decided]:
+        """Newest first."""
+        ...
 
 
 class Feed(Protocol):
@@ -97,11 +144,14 @@ class Bus(Protocol):
     owner: str | None
     """The engine in this process; new predictions are leased to it from birth. None if there is none here."""
 
+    desk: Desk | None
+    """Of that engine."""
+
     def submit(self, work: Work) -> None:
         """Hand work to the engine."""
         ...
 
-    def serve(self, owner: str, handler: Callable[[Work], None]) -> Callable[[], None]:
+    def serve(self, owner: str, handler: Callable[[Work], None], desk: Desk | None = None) -> Callable[[], None]:
         """Become the engine of this process; returns the function that ends it."""
         ...
 

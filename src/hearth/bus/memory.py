@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from hearth.bus.base import Feed, Listener, Work
+from hearth.bus.base import Desk, Feed, Listener, Work
 from hearth.domain.events import Event
 from hearth.domain.instance import InstanceView
 
@@ -14,6 +14,7 @@ class MemoryBus:
 
     def __init__(self) -> None:
         self.owner: str | None = None
+        self.desk: Desk | None = None
         self._handler: Callable[[Work], None] | None = None
         self._feeds: dict[str, Feed] = {}
         self._listeners: dict[str, list[Listener]] = {}
@@ -23,15 +24,15 @@ class MemoryBus:
         if self._handler is not None:
             self._handler(work)
 
-    def serve(self, owner: str, handler: Callable[[Work], None]) -> Callable[[], None]:
+    def serve(self, owner: str, handler: Callable[[Work], None], desk: Desk | None = None) -> Callable[[], None]:
         """Raises RuntimeError if another engine serves already: one process has one."""
         if self._handler is not None:
             raise RuntimeError(f"engine {self.owner} serves this bus already")
-        self.owner, self._handler = owner, handler
+        self.owner, self._handler, self.desk = owner, handler, desk
 
         def end() -> None:
             if self._handler is handler:
-                self.owner = self._handler = None
+                self.owner = self._handler = self.desk = None
 
         return end
 

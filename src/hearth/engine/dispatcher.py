@@ -65,6 +65,7 @@ class Dispatcher:
         self._clock, self._alarms, self._metrics, self._options = clock, alarms, metrics, options
         self._tasks = Tasks()
         self._closed = False
+        self._paused: str | None = None
         self.tickets: dict[str, Ticket] = {}
 
     # Predictions come and go
@@ -97,6 +98,8 @@ class Dispatcher:
         self._planner.plan(pool)
 
     def _explain(self, pool: Pool, ticket: Ticket) -> str:
+        if self._paused is not None:
+            return f"the server is paused: {self._paused}"
         if self._closed:
             return "the server is stopping; it runs after the restart"
         return f"{place_in_line(pool.line.position(ticket.account, ticket.id))}; {self._planner.explain(pool)}"
@@ -278,11 +281,39 @@ class Dispatcher:
         for pool in pools:
             self._planner.end_idle(pool, because)
 
-    # The end of the server
+    def stop_instance(self, instance_id: str, because: str) -> None:
+        """Somebody wants it to end: politely if it is idle, at once if something runs on it."""
+        host = self._supervisor.hosts.get(instance_id)
+        if host is not None:
+            self._supervisor.end(host, because, 0 if host.running else self._options.stop_grace)
+
+    # A pause, and the end of the server
+
+    @property
+    def paused(self) -> str | None:
+        """Why nothing new is started, if somebody wants it so."""
+        return self._paused
+
+    def pause(self, because: str) -> None:
+        """Give no more slots away and boot nothing; what runs goes on."""
+        if not self._closed:
+            self._paused = because
+            self._closed = self._planner.closed = True
+
+    def resume(self) -> None:
+        """Go on as if nothing had been."""
+        if self._paused is None:
+            return
+        self._paused = None
+        self._closed = self._planner.closed = False
+        for host in list(self._supervisor.hosts.values()):
+            if host.free:
+                self._next(host)
+        self._planner.plan_all()
 
     async def drain(self, timeout: float) -> None:
         """Give no more slots away; wait for what runs, and after `timeout` seconds hand it back."""
-        self._closed = self._planner.closed = True
+        self._paused, self._closed, self._planner.closed = None, True, True
         sleeper = asyncio.ensure_future(self._clock.sleep(timeout))
         joined = asyncio.ensure_future(self._tasks.join())
         await asyncio.wait([sleeper, joined], return_when=asyncio.FIRST_COMPLETED)

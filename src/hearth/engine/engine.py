@@ -12,22 +12,30 @@ from prometheus_client import CollectorRegistry
 from hearth import ids
 from hearth.blobs.base import Blobs
 from hearth.bus.base import (
+    BootInstance,
     BuildQueued,
     Bus,
     CancelRequested,
     DeliveryDue,
     DeploymentChanged,
     NewPrediction,
+    PauseEngine,
     ResetVersion,
+    ResumeEngine,
+    ScalingChanged,
+    StopInstance,
     VersionDeleted,
     Withdrawn,
     Work,
 )
 from hearth.clock import Clock
+from hearth.domain.decision import Decided
 from hearth.domain.model import Version
+from hearth.domain.overview import Overview
 from hearth.engine.alarms import Alarms
 from hearth.engine.builder import Builds
 from hearth.engine.courier import Courier
+from hearth.engine.decisions import Decisions
 from hearth.engine.dispatcher import Dispatcher
 from hearth.engine.hooks import Render
 from hearth.engine.inputs import Inputs, Opener
@@ -40,6 +48,7 @@ from hearth.engine.recorder import Recorder
 from hearth.engine.remover import Remover
 from hearth.engine.rollouts import Rollouts
 from hearth.engine.runner import Runner
+from hearth.engine.scaling import Scalings
 from hearth.engine.showcase import Showcase
 from hearth.engine.sources import Sources
 from hearth.engine.supervisor import Supervisor
@@ -81,6 +90,7 @@ class Engine:
         """Whose leases these are: a fresh name for each start."""
         self.metrics = Metrics(registry)
         self._store, self._bus, self._runtime, self._options = store, bus, runtime, options
+        self._clock = clock
         self._tasks = Tasks()
         self._end: Callable[[], None] = lambda: None
         self._draining = False
@@ -107,18 +117,25 @@ class Engine:
             lost=lambda live: self._dispatcher.withdraw(live.prediction.id),
             due=self._courier.wake,
         )
+        self._decisions = Decisions(store=store, clock=clock, alarms=alarms, metrics=self.metrics)
         self._supervisor = Supervisor(
             runtime=runtime,
             sources=self._sources,
             weights=self._weights,
             bus=bus,
+            decisions=self._decisions,
             clock=clock,
             alarms=alarms,
             metrics=self.metrics,
             options=options,
         )
         self._planner = Planner(
-            recorder=self._recorder, supervisor=self._supervisor, clock=clock, alarms=alarms, options=options
+            recorder=self._recorder,
+            supervisor=self._supervisor,
+            decisions=self._decisions,
+            clock=clock,
+            alarms=alarms,
+            options=options,
         )
         self._dispatcher = Dispatcher(
             recorder=self._recorder,
@@ -130,8 +147,17 @@ class Engine:
             options=options,
         )
         self._supervisor.owner = self._dispatcher
-        self._rollouts = Rollouts(store=store, clock=clock, planner=self._planner, shut=self._dispatcher.shut)
+        self._rollouts = Rollouts(
+            store=store,
+            clock=clock,
+            planner=self._planner,
+            shut=self._dispatcher.shut,
+            warm=lambda id: self._scalings.warm(id),
+        )
         self._planner.watcher = self._rollouts
+        self._scalings = Scalings(
+            store=store, clock=clock, alarms=alarms, planner=self._planner, rolled=self._rollouts.changed
+        )
         self._inputs = Inputs(
             folder=options.folder / "inputs",
             store=store,
@@ -144,7 +170,7 @@ class Engine:
             recorder=self._recorder,
             inputs=self._inputs,
             outputs=Outputs(store=store, blobs=blobs, clock=clock, limit=options.max_output_file),
-            trainings=Trainings(store=store, clock=clock),
+            trainings=Trainings(store=store, clock=clock, stored=lambda id: self._scalings.version_added(id)),
             alarms=alarms,
             metrics=self.metrics,
             options=options,
@@ -160,7 +186,7 @@ class Engine:
             showcase=Showcase(store=store, blobs=blobs, bus=bus, clock=clock, lease=options.lease),
             hardware=options.hardware,
             parallel=options.builds,
-            built=self._planner.reset,
+            built=self._built,
         )
         self._learn = learn
         self._remover = Remover(
@@ -192,8 +218,10 @@ class Engine:
         await asyncio.to_thread(self._weights.sweep)
         await asyncio.to_thread(self._inputs.sweep)
         self._tasks.spawn(self._alarms.run(), "alarms")
-        self._end = self._bus.serve(self.owner, self.handle)
+        await self._decisions.start()
+        self._end = self._bus.serve(self.owner, self.handle, self)
         await self._rollouts.start()
+        await self._scalings.start()
         await self._reaper.start()
         self._tasks.spawn(self._reaper.run(), "reaper")
         self._tasks.spawn(self._remover.run(), "remover")
@@ -222,15 +250,41 @@ class Engine:
                 self._planner.reset(work.version_id)
             case VersionDeleted():
                 self._remover.wake()
+                self._scalings.version_gone(work.version_id)
             case DeploymentChanged():
                 self._rollouts.changed(work.deployment_id)
+            case ScalingChanged():
+                self._scalings.changed(work.target)
+            case BootInstance():
+                most = work.lane.maximum or self._options.max_instances_per_version
+                self._planner.boot_one(work.lane, work.version, most)
+            case StopInstance():
+                self._dispatcher.stop_instance(work.instance_id, work.because)
+            case PauseEngine():
+                self._dispatcher.pause(work.because)
+            case ResumeEngine():
+                self._dispatcher.resume()
             case _:
                 assert_never(work)
+
+    def _built(self, version_id: str) -> None:
+        self._planner.reset(version_id)
+        self._scalings.version_added(version_id)
+
+    # How it is doing: `bus.base.Desk`
+
+    def overview(self) -> Overview:
+        return Overview(at=self._clock.now(), paused=self._dispatcher.paused, lanes=tuple(self._planner.lanes()))
+
+    def decisions(self, limit: int) -> list[Decided]:
+        return self._decisions.latest(limit)
 
     def ready(self) -> None:
         """Raises Unavailable, with the reason, while the engine cannot do its work."""
         if self._draining:
             raise Unavailable("The server is stopping.")
+        if self._dispatcher.paused is not None:
+            raise Unavailable(f"The server is paused: {self._dispatcher.paused}.")
         if self._recorder.trouble is not None:
             raise Unavailable(f"The store refuses writes: {self._recorder.trouble}")
 
@@ -246,6 +300,7 @@ class Engine:
         self._end()
         await self._builds.close()
         await self._rollouts.close()
+        await self._scalings.close()
         await self._supervisor.close("the server is stopping")
         tickets = list(self._dispatcher.tickets.values())
         if tickets:
@@ -257,12 +312,14 @@ class Engine:
             self._recorder.release(ticket.live)
         await self._tasks.close()
         await self._courier.close()
+        await self._decisions.close()
         log.info("engine %s has stopped", self.owner, extra={"action": "engine_stopped"})
 
     def _watch(self) -> None:
         metrics, dispatcher, supervisor = self.metrics, self._dispatcher, self._supervisor
         metrics.watch("hearth_queue_depth", "Wait for an instance.", dispatcher.waiting)
         metrics.watch("hearth_predictions_running", "Have a slot.", dispatcher.running)
+        metrics.watch_lanes(self._planner.lanes)
         metrics.watch("hearth_store_trouble", "The store refuses writes.", lambda: self._recorder.trouble is not None)
         metrics.watch_instances("booting", lambda: supervisor.count(lambda h: h.booting))
         metrics.watch_instances("ready", lambda: supervisor.count(lambda h: h.free))

@@ -10,6 +10,9 @@
 | hearth_instance_boot_seconds | histogram | | from the decision to boot until ready |
 | hearth_setup_failures_total | counter | | instances that never became ready |
 | hearth_instances_lost_total | counter | | instances that died by themselves |
+| hearth_decisions_total | counter | action | boot, and ends: evict, takeover, idle, stop, failed, lost |
+| hearth_lane_waiting | gauge | model, version, deployment | predictions in this line |
+| hearth_lane_wanted, _ready, _booting | gauge | model, version, deployment | the instances that serve this line |
 | hearth_queue_wait_seconds | histogram | | from creation to a slot |
 | hearth_run_seconds | histogram | | from the start of the model's run to its end |
 | hearth_webhook_attempts_total | counter | result | delivered, refused (not 2xx), failed (no answer) |
@@ -18,9 +21,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from hearth.domain.decision import ENDS, Action
+from hearth.domain.overview import LaneView
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, float("inf"))
 
@@ -36,6 +44,8 @@ class Metrics:
         self.boot_seconds = self._histogram("hearth_instance_boot_seconds", "From boot to ready.")
         self.setup_failures = Counter("hearth_setup_failures", "Never became ready.", registry=registry)
         self.instances_lost = Counter("hearth_instances_lost", "Died by themselves.", registry=registry)
+        decisions = Counter("hearth_decisions", "What was done to instances.", ["action"], registry=registry)
+        self.decisions = {action: decisions.labels(action.value) for action in (Action.BOOT, *ENDS)}
         self.queue_wait = self._histogram("hearth_queue_wait_seconds", "From creation to a slot.")
         self.run_seconds = self._histogram("hearth_run_seconds", "The model's run.")
         attempts = Counter("hearth_webhook_attempts", "Tries to deliver a webhook.", ["result"], registry=registry)
@@ -51,3 +61,30 @@ class Metrics:
 
     def watch_instances(self, state: str, value: Callable[[], float]) -> None:
         self._instances.labels(state).set_function(value)
+
+    def watch_lanes(self, lanes: Callable[[], Iterable[LaneView]]) -> None:
+        self.registry.register(_Lanes(lanes))
+
+
+class _Lanes(Collector):
+    """Gauges of the lanes there are; those of lanes that are gone are not shown any more."""
+
+    def __init__(self, lanes: Callable[[], Iterable[LaneView]]) -> None:
+        self._lanes = lanes
+
+    def describe(self) -> Iterator[GaugeMetricFamily]:
+        """Without it the registry would ask for values while the engine is being made."""
+        return iter(())
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        lanes = list(self._lanes())
+        for name, text in (
+            ("waiting", "Predictions in line."),
+            ("wanted", "Instances that there should be."),
+            ("ready", "Instances that serve."),
+            ("booting", "Instances on their way."),
+        ):
+            family = GaugeMetricFamily(f"hearth_lane_{name}", text, labels=("model", "version", "deployment"))
+            for lane in lanes:
+                family.add_metric((lane.model, lane.version[:12], lane.deployment or ""), getattr(lane, name))
+            yield family

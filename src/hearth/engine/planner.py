@@ -16,12 +16,16 @@ from collections.abc import Collection
 from msgspec.structs import replace
 
 from hearth.clock import Clock
+from hearth.domain.decision import Action
 from hearth.domain.lane import Lane
 from hearth.domain.model import Version
+from hearth.domain.overview import LaneView
 from hearth.domain.prediction import Phase, Step
 from hearth.engine.alarms import Alarms
+from hearth.engine.decisions import Notes
 from hearth.engine.host import Host
 from hearth.engine.options import EngineOptions
+from hearth.engine.overview import lane_view
 from hearth.engine.pool import Pool
 from hearth.engine.recorder import Recorder
 from hearth.engine.supervisor import Supervisor
@@ -41,15 +45,24 @@ class Planner:
     watcher: Watcher
 
     def __init__(
-        self, *, recorder: Recorder, supervisor: Supervisor, clock: Clock, alarms: Alarms, options: EngineOptions
+        self,
+        *,
+        recorder: Recorder,
+        supervisor: Supervisor,
+        decisions: Notes,
+        clock: Clock,
+        alarms: Alarms,
+        options: EngineOptions,
     ) -> None:
-        self._recorder, self._supervisor = recorder, supervisor
+        self._recorder, self._supervisor, self._decisions = recorder, supervisor, decisions
         self._clock, self._alarms, self._options = clock, alarms, options
         self.pools: dict[str, Pool] = {}
         self._kept_out: dict[str, Pool] = {}
         """Lanes that want an instance and have no room for it."""
         self.closed = False
-        """The server is stopping: nothing boots any more."""
+        """The server is stopping, or paused: nothing boots."""
+        self.timeouts: dict[str, float] = {}
+        """Seconds that idle instances stay, by the id of a deployment or the name of a model, where not as usual."""
 
     # Lanes
 
@@ -104,11 +117,14 @@ class Planner:
         if decision.again is not None:
             pool.again = self._alarms.after(decision.again, lambda: self.plan(pool))
         self._kept_out.pop(pool.lane.key, None)
+        if load.blocked > 0:
+            self._decisions.note(Action.BACKOFF, pool.version, pool.lane, decision.because)
         for _ in range(decision.wanted - load.ready - load.booting):
-            if not self._make_room(pool, decision.because):
+            if not self._make_room(pool, decision.because, decision.wanted):
+                self._decisions.note(Action.HOLD, pool.version, pool.lane, pool.because, wanted=decision.wanted)
                 break
 
-    def _make_room(self, pool: Pool, because: str) -> bool:
+    def _make_room(self, pool: Pool, because: str, wanted: int) -> bool:
         """Boot one more instance; False if there is no room, which the pool's sentence then says."""
         now = self._clock.monotonic()
         residents = [host.resident(now, self._keeps(host)) for host in self._supervisor.hosts.values()]
@@ -117,7 +133,7 @@ class Planner:
             pool.lane.key, pool.version.model, residents, self._options.max_instances, trainings=trainings
         )
         if isinstance(placement, Boot):
-            host = self._supervisor.boot(pool.version, pool.lane, because)
+            host = self._supervisor.boot(pool.version, pool.lane, because, wanted=wanted)
             pool.hosts[host.id] = host
             first = next((t for t in pool.line.heads() if t.live.prediction.phase is Phase.QUEUED), None)
             if first is not None:
@@ -132,7 +148,7 @@ class Planner:
         if isinstance(placement, Evict):
             victim = self._supervisor.hosts[placement.instance]
             pool.because = f"an idle instance of {victim.version.model} is stopped to make room"
-            self._supervisor.end(victim, placement.because, self._options.stop_grace)
+            self._supervisor.end(victim, placement.because, self._options.stop_grace, Action.EVICT)
         return False
 
     # Whose room
@@ -153,7 +169,7 @@ class Planner:
         if not yields(other.oldest(now), pool.oldest(now), serving_for):
             return False
         because = f"{other.version.model} has waited {other.oldest(now):.0f} s for room"
-        self._supervisor.end(host, because, self._options.stop_grace)
+        self._supervisor.end(host, because, self._options.stop_grace, Action.TAKEOVER)
         return True
 
     def plan_kept_out(self) -> None:
@@ -178,6 +194,8 @@ class Planner:
         pool = self.pools[host.lane.key]
         pool.reset()
         pool.slots = host.slots
+        if sum(1 for each in pool.hosts.values() if each.serving) >= pool.asked:
+            pool.asked = 0
         pool.promised.pop(host.id, None)
         if pool.lane.deployment is not None:
             self.watcher.lane_ready(pool.lane)
@@ -189,6 +207,7 @@ class Planner:
         pool.hosts.pop(host.id, None)
         promised = pool.promised.pop(host.id, None)
         pool.failures += 1
+        pool.asked = 0
         pool.blocked_until = self._clock.monotonic() + boot_delay(pool.failures)
         if pool.lane.deployment is not None:
             self.watcher.lane_failed(pool.lane, pool.failures, because)
@@ -218,13 +237,60 @@ class Planner:
         pool = self.pools.get(host.lane.key)
         if pool is None:
             return self._options.idle_timeout
-        if pool.keeps(host):
-            return math.inf
-        return min(RETIRED_IDLE, self._options.idle_timeout) if pool.retired else self._options.idle_timeout
+        return math.inf if pool.keeps(host) else self.idle_timeout(pool)
+
+    def idle_timeout(self, pool: Pool) -> float:
+        own = self.timeouts.get(pool.lane.deployment_id or pool.version.model, self._options.idle_timeout)
+        return min(RETIRED_IDLE, own) if pool.retired else own
 
     def _keeps(self, host: Host) -> bool:
         pool = self.pools.get(host.lane.key)
         return pool is not None and pool.keeps(host)
+
+    # What people want
+
+    def boot_one(self, lane: Lane, version: Version, most: int) -> None:
+        """One more than there are now, whether somebody waits or not, up to `most`; then it ends by being idle."""
+        pool = self.pool(version, lane)
+        present = sum(1 for host in pool.hosts.values() if host.serving or host.booting)
+        pool.asked = min(present + 1, most)
+        pool.reset()
+        self.plan(pool)
+        self.tidy(pool)
+
+    def keep(self, lane: Lane, version: Version, count: int) -> None:
+        """So many instances of this lane are kept ready from now on."""
+        if count or lane.key in self.pools:
+            pool = self.pool(version, lane)
+            pool.warm = count
+            self._look_again(pool)
+            self.plan(pool)
+            self.tidy(pool)
+
+    def set_timeout(self, name: str, seconds: float | None) -> None:
+        """How long idle instances of a deployment (its id) or model (its name) stay; None: as usual."""
+        if self.timeouts.get(name) != seconds:
+            self.timeouts.pop(name, None)
+            if seconds is not None:
+                self.timeouts[name] = seconds
+            for pool in list(self.pools.values()):
+                if name in (pool.lane.deployment_id, pool.version.model):
+                    self._look_again(pool)
+
+    def plan_all(self) -> None:
+        """Nothing was planned for a while: everybody is, whoever has waited longest first."""
+        now = self._clock.now()
+        for pool in sorted(self.pools.values(), key=lambda p: -p.oldest(now)):
+            self.plan(pool)
+
+    def lanes(self) -> list[LaneView]:
+        """Every lane with somebody in line or an instance, the longest line first."""
+        pools = [pool for pool in self.pools.values() if pool.line or pool.hosts or pool.minimum]
+        return [self._view(pool) for pool in sorted(pools, key=lambda p: -len(p.line))]
+
+    def _view(self, pool: Pool) -> LaneView:
+        load = self.load(pool)
+        return lane_view(pool, load, decide(load), self.explain(pool), self.idle_timeout(pool))
 
     # Bounds of deployments
 

@@ -19,6 +19,10 @@ class Pool:
         self.plan = Plan(version, lane)
         self.proving = False
         """One instance must become ready even if nobody waits: a release rolls out."""
+        self.warm = 0
+        """Instances that are kept ready now, by a warm window."""
+        self.asked = 0
+        """Instances that somebody asked for by hand, until as many serve."""
         self.retired = False
         """Another release has taken over: who waits is served, then it ends."""
         self.line: Line[Ticket] = Line()
@@ -54,7 +58,7 @@ class Pool:
 
     @property
     def minimum(self) -> int:
-        return max(self.lane.minimum, int(self.proving))
+        return max(self.lane.minimum, int(self.proving), self.warm, self.asked)
 
     @property
     def short(self) -> bool:

@@ -31,10 +31,17 @@ class Rollouts:
     """`watcher.Watcher`."""
 
     def __init__(
-        self, *, store: Store, clock: Clock, planner: Planner, shut: Callable[[str, str, float], None]
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        planner: Planner,
+        shut: Callable[[str, str, float], None],
+        warm: Callable[[str], int] = lambda id: 0,
     ) -> None:
-        """`shut` ends a deployment's lanes, for the reason given, up to a release."""
-        self._store, self._clock, self._planner, self._shut = store, clock, planner, shut
+        """`shut` ends a deployment's lanes, for the reason given, up to a release; `warm`: instances of it to keep
+        ready now."""
+        self._store, self._clock, self._planner, self._shut, self._warm = store, clock, planner, shut, warm
         self._known: dict[str, Deployment] = {}
         """Those that were looked after, as they were then."""
         self._one = asyncio.Lock()
@@ -122,7 +129,7 @@ class Rollouts:
         kept = set[str]()
         if serving is not None and serving.max_instances:
             kept.add(deployment.lane(serving).key)
-            await self._serve(deployment, deployment.lane(serving), serving)
+            await self._serve(deployment, self._lane(deployment, serving), serving)
         if current.state is ReleaseState.ROLLING:
             kept.add(deployment.lane(current).key)
             await self._serve(deployment, deployment.lane(current), current, prove=True)
@@ -131,6 +138,12 @@ class Rollouts:
             kept.add(lane.key)
             await self._serve(deployment, lane, current)
         self._planner.retire(deployment.id, kept)
+
+    def _lane(self, deployment: Deployment, release: Release) -> Lane:
+        """With what a warm window keeps ready on top, as far as the release allows."""
+        lane = deployment.lane(release)
+        warm = min(self._warm(deployment.id), release.max_instances)
+        return replace(lane, minimum=max(lane.minimum, warm))
 
     async def _serve(self, deployment: Deployment, lane: Lane, release: Release, *, prove: bool = False) -> None:
         version = await self._store.versions.get(release.version)

@@ -280,6 +280,8 @@ class Runner:
         )
         if final is None:
             return
+        if version is not None:
+            self._trainings.stored(version.id)
         self._metrics.outcomes[final.phase.value].inc()
         if final.started_at is not None and final.completed_at is not None:
             self._metrics.run_seconds.observe(final.completed_at - final.started_at)

@@ -10,10 +10,12 @@ from typing import Protocol
 from hearth import ids
 from hearth.bus.base import Bus
 from hearth.clock import Clock
+from hearth.domain.decision import Action
 from hearth.domain.instance import InstanceState
 from hearth.domain.lane import Lane
 from hearth.domain.model import Version
 from hearth.engine.alarms import Alarm, Alarms
+from hearth.engine.decisions import Notes
 from hearth.engine.host import Host
 from hearth.engine.metrics import Metrics
 from hearth.engine.options import EngineOptions
@@ -53,6 +55,7 @@ class Supervisor:
         sources: Sources,
         weights: Weights,
         bus: Bus,
+        decisions: Notes,
         clock: Clock,
         alarms: Alarms,
         metrics: Metrics,
@@ -60,6 +63,7 @@ class Supervisor:
     ) -> None:
         self._runtime, self._sources, self._weights, self._bus = runtime, sources, weights, bus
         self._clock, self._alarms, self._metrics, self._options = clock, alarms, metrics, options
+        self._decisions = decisions
         self._tasks = Tasks()
         self._showing = False
         self._usage: Alarm | None = None
@@ -67,7 +71,7 @@ class Supervisor:
         """Set once, before the first boot."""
         self.hosts: dict[str, Host] = {}
 
-    def boot(self, version: Version, lane: Lane, because: str) -> Host:
+    def boot(self, version: Version, lane: Lane, because: str, *, wanted: int | None = None) -> Host:
         """Start an instance. `ready`, or `failed` and `gone`, follows."""
         host = Host(ids.sortable(), version, lane, because, self._clock.now(), self._clock.monotonic())
         self.hosts[host.id] = host
@@ -78,6 +82,7 @@ class Supervisor:
             because,
             extra={"action": "instance_boots", "instance": host.id, "version": version.id},
         )
+        self._decisions.note(Action.BOOT, version, lane, because, instance=host.id, wanted=wanted)
         host.task = self._tasks.spawn(self._boot(host), f"boot {host.id}")
         self._changed()
         return host
@@ -155,6 +160,7 @@ class Supervisor:
             extra={"action": "setup_failed", "instance": host.id, "version": host.version.id},
         )
         self._metrics.setup_failures.inc()
+        self._decisions.note(Action.FAILED, host.version, host.lane, error.message, instance=host.id)
         self._remove(host)
         self.owner.failed(host, error)
         self.owner.gone(host)
@@ -205,17 +211,18 @@ class Supervisor:
         timeout = self.owner.patience(host)
         idle = self._clock.monotonic() - host.idle_since
         if ends(idle, timeout, self.owner.waiting_for(host)):
-            self.end(host, f"idle for {timeout:g} s", self._options.stop_grace)
+            self.end(host, f"idle for {timeout:g} s", self._options.stop_grace, Action.IDLE)
         else:
             wait = min(timeout - idle if idle < timeout else timeout, self._options.idle_timeout)
             host.idle_alarm = self._alarms.after(wait, lambda: self._idle_over(host))
 
     # Ends
 
-    def end(self, host: Host, because: str, grace: float) -> None:
+    def end(self, host: Host, because: str, grace: float, action: Action = Action.STOP) -> None:
         """Stop it. What runs on it fails with InstanceLost."""
         if host.over or host.state is InstanceState.DRAINING:
             return
+        self._decisions.note(action, host.version, host.lane, because, instance=host.id)
         log.info(
             "instance %s of %s is stopped: %s",
             host.id,
@@ -262,6 +269,7 @@ class Supervisor:
             extra={"action": "instance_lost", "instance": host.id, "version": host.version.id},
         )
         self._metrics.instances_lost.inc()
+        self._decisions.note(Action.LOST, host.version, host.lane, host.because, instance=host.id)
         self._changed()
         host.task = self._tasks.spawn(self._stop(host, 0), f"clean up {host.id}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -23,8 +24,9 @@ def version_id(destination: str, base: str, weights: str) -> str:
 
 
 class Trainings:
-    def __init__(self, *, store: Store, clock: Clock) -> None:
-        self._store, self._clock = store, clock
+    def __init__(self, *, store: Store, clock: Clock, stored: Callable[[str], None]) -> None:
+        """`stored` is told each version that a training left, once it is stored."""
+        self._store, self._clock, self.stored = store, clock, stored
 
     async def made(self, training: Prediction, base: Version, output: Any) -> tuple[dict[str, Any], Version]:
         """The output as it is shown, and the version to store with it. Raises OutputFailed for an output that

@@ -69,7 +69,7 @@ def decide(load: Load) -> Decision:
     present = load.ready + load.booting
     short = load.minimum - present
     if not load.waiting and short <= 0:
-        return Decision(wanted=present, because="nobody waits")
+        return Decision(wanted=present, because=_kept(load.minimum) if load.minimum else "nobody waits")
     if load.blocked > 0:
         times = "once" if load.failures == 1 else f"{load.failures} times in a row"
         return Decision(
@@ -78,8 +78,8 @@ def decide(load: Load) -> Decision:
             again=load.blocked,
         )
     if short > 0:
-        kept = "1 instance is" if load.minimum == 1 else f"{load.minimum} instances are"
-        return Decision(wanted=load.minimum, because=f"{kept} kept running", again=PATIENCE if load.waiting else None)
+        again = PATIENCE if load.waiting else None
+        return Decision(wanted=load.minimum, because=_kept(load.minimum), again=again)
     if present == 0:
         return Decision(wanted=1, because="the first instance boots")
     if present >= load.maximum:
@@ -112,6 +112,10 @@ def _served(load: Load) -> int:
 def ends(idle: float, timeout: float, waiting: int) -> bool:
     """Whether an instance that has been idle for `idle` seconds should be stopped."""
     return idle >= timeout and not waiting
+
+
+def _kept(minimum: int) -> str:
+    return "1 instance is kept running" if minimum == 1 else f"{minimum} instances are kept running"
 
 
 def _full(load: Load) -> str:
