@@ -48,6 +48,7 @@ from hearth.engine.recorder import Recorder
 from hearth.engine.remover import Remover
 from hearth.engine.rollouts import Rollouts
 from hearth.engine.runner import Runner
+from hearth.engine.sampler import Sampler
 from hearth.engine.scaling import Scalings
 from hearth.engine.showcase import Showcase
 from hearth.engine.sources import Sources
@@ -166,6 +167,9 @@ class Engine:
             sealer=sealer,
             limit=options.max_input_file,
         )
+        self._sampler = Sampler(
+            store=store, clock=clock, supervisor=self._supervisor, planner=self._planner, engine=self.owner
+        )
         self._dispatcher.runner = Runner(
             recorder=self._recorder,
             inputs=self._inputs,
@@ -176,6 +180,7 @@ class Engine:
             options=options,
             stop=self._dispatcher.stop_run,
             over_limit=self._dispatcher.over_limit,
+            ended=self._sampler.ended,
         )
         self._builds = Builds(
             store=store,
@@ -225,6 +230,7 @@ class Engine:
         await self._reaper.start()
         self._tasks.spawn(self._reaper.run(), "reaper")
         self._tasks.spawn(self._remover.run(), "remover")
+        self._tasks.spawn(self._sampler.run(), "sampler")
         self._tasks.spawn(self._courier.run(), "courier")
         self._courier.wake()
         await self._builds.start()

@@ -15,7 +15,7 @@ from typing import Any
 
 from hearth.domain.events import Kind
 from hearth.domain.model import Version
-from hearth.domain.prediction import Phase, Step
+from hearth.domain.prediction import Phase, Prediction, Step
 from hearth.engine.alarms import Alarms
 from hearth.engine.inputs import InputFailed, Inputs
 from hearth.engine.masking import MaskedText, Masker
@@ -49,11 +49,13 @@ class Runner:
         options: EngineOptions,
         stop: Callable[[Ticket], None],
         over_limit: Callable[[Ticket], None],
+        ended: Callable[[Prediction], None],
     ) -> None:
-        """`stop` asks the model to end a run; `over_limit` is told that a run has used up its time."""
+        """`stop` asks the model to end a run; `over_limit` is told that a run has used up its time, `ended` of every
+        outcome."""
         self._recorder, self._inputs, self._outputs, self._trainings = recorder, inputs, outputs, trainings
         self._alarms, self._metrics, self._options = alarms, metrics, options
-        self._stop, self._over_limit = stop, over_limit
+        self._stop, self._over_limit, self._told = stop, over_limit, ended
 
     async def run(self, ticket: Ticket, give: Give) -> bool:
         """Whether it goes back in line. Only a withdrawn prediction raises: CancelledError."""
@@ -285,6 +287,7 @@ class Runner:
         self._metrics.outcomes[final.phase.value].inc()
         if final.started_at is not None and final.completed_at is not None:
             self._metrics.run_seconds.observe(final.completed_at - final.started_at)
+        self._told(final)
 
     async def end_waiting(self, ticket: Ticket, step: Step, because: str = "", error: str | None = None) -> None:
         """Record the end of a prediction that has no slot."""
