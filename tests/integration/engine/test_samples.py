@@ -24,7 +24,11 @@ Start = Callable[..., Any]
 
 async def minute(bench: Bench) -> None:
     """Let the clock's minute end, and what it leaves be stored."""
-    await bench.advance(60)
+    await later(bench, 60)
+
+
+async def later(bench: Bench, seconds: float) -> None:
+    await bench.advance(seconds)
     for _ in range(3):  # the writer works in order: behind these, samples are in and old ones out
         await bench.store.ping()
         await settle()
@@ -58,8 +62,8 @@ async def test_a_minute_tells_what_ended_and_what_is_there(started: Start) -> No
     assert app.runs == {duration_class(0): 1}
     assert percentile(app.totals, 0.5) is not None
     await minute(bench)
-    later = (await bench.store.samples.of("", 0))[-1]
-    assert later == Sample(at=server.at + 60, idle=2, memory=later.memory, largest=later.largest)
+    second = (await bench.store.samples.of("", 0))[-1]
+    assert second == Sample(at=server.at + 60, idle=2, memory=second.memory, largest=second.largest)
 
 
 async def test_a_minute_without_anything_leaves_nothing(started: Start) -> None:
@@ -73,7 +77,7 @@ async def test_samples_of_yesterday_go(started: Start) -> None:
     await bench.run(await bench.version())
     await minute(bench)
     assert len(await bench.store.samples.of("", 0)) == 1
-    await bench.advance(KEPT + 60)
+    await later(bench, KEPT + 60)
     await minute(bench)
     assert await bench.store.samples.of("", 0) == []
 
