@@ -40,6 +40,7 @@ from hearth.runtime.owner import Owner
 from hearth.runtime.process import ProcessRuntime
 from hearth.seal import Sealer
 from hearth.service.accounts import Accounts
+from hearth.service.admin import Admin
 from hearth.service.collections import Collections
 from hearth.service.deployments import Deployments
 from hearth.service.examples import Examples
@@ -50,6 +51,7 @@ from hearth.service.limits import Limits
 from hearth.service.models import Models
 from hearth.service.predictions import Predictions
 from hearth.service.pushes import Pushes
+from hearth.service.scaling import Scalings
 from hearth.service.search import Search
 from hearth.service.seeds import Seeds
 from hearth.service.sessions import SETUP_LIFE, Sessions
@@ -262,6 +264,8 @@ def _services(ground: _Ground, wire: Wire, streams: Streams, engine: Engine, har
         trainings=Trainings(
             bus=bus, models=models, versions=versions, predictions=predictions, inputs=inputs, clock=clock
         ),
+        scalings=Scalings(store=store, bus=bus, clock=clock, models=models, deployments=deployments),
+        admin=Admin(store=store, bus=bus, clock=clock),
         pushes=Pushes(store=store, blobs=blobs, bus=bus, models=models, versions=versions, clock=clock),
         files=files,
         accounts=accounts,

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from hearth.api.wire import Wire
     from hearth.bus.base import Bus
     from hearth.service.accounts import Accounts
+    from hearth.service.admin import Admin
     from hearth.service.collections import Collections
     from hearth.service.deployments import Deployments
     from hearth.service.examples import Examples
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from hearth.service.models import Models
     from hearth.service.predictions import Predictions
     from hearth.service.pushes import Pushes
+    from hearth.service.scaling import Scalings
     from hearth.service.search import Search
     from hearth.service.seeds import Seeds
     from hearth.service.sessions import Sessions
@@ -52,6 +54,8 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     search: Search
     deployments: Deployments
     trainings: Trainings
+    scalings: Scalings
+    admin: Admin
     pushes: Pushes
     files: Files
     accounts: Accounts

@@ -1,4 +1,4 @@
-"""What the server says of itself: health, readiness, metrics, instances."""
+"""What the server says of itself: health, readiness, metrics."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import logging
 
 import msgspec
 
-from hearth.api import wire
-from hearth.api.bodies import InstanceBody, Results
 from hearth.api.http import Reply, Request
 from hearth.api.route import Auth, Content, Route
 from hearth.errors import Unavailable
@@ -34,10 +32,6 @@ async def readyz(request: Request) -> Health:
 
 async def metrics(request: Request) -> Reply:
     return Reply(200, request.services.metrics.text(), request.services.metrics.content_type)
-
-
-async def instances(request: Request) -> Results[InstanceBody]:
-    return Results([wire.instance(view) for view in request.services.bus.instances()])
 
 
 ROUTES = (
@@ -70,16 +64,6 @@ ROUTES = (
         handler=metrics,
         reply=Content.TEXT,
         auth=Auth.NONE,
-        ours=True,
-    ),
-    Route(
-        method="GET",
-        path="/admin/instances",
-        operation_id="admin.instances.list",
-        summary="List instances, their state and why",
-        handler=instances,
-        reply=Results[InstanceBody],
-        auth=Auth.ADMIN,
         ours=True,
     ),
 )

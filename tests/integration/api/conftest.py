@@ -30,6 +30,7 @@ from hearth.domain.model import Model, Recipe, Version
 from hearth.domain.prediction import Prediction, Step, transition
 from hearth.seal import Sealer
 from hearth.service.accounts import Accounts
+from hearth.service.admin import Admin
 from hearth.service.collections import Collections
 from hearth.service.deployments import Deployments
 from hearth.service.examples import Examples
@@ -40,6 +41,7 @@ from hearth.service.limits import Limits
 from hearth.service.models import Models
 from hearth.service.predictions import Predictions
 from hearth.service.pushes import Pushes
+from hearth.service.scaling import Scalings
 from hearth.service.search import Search
 from hearth.service.sessions import Sessions
 from hearth.service.sharing import Sharing
@@ -183,6 +185,16 @@ class Live:
                 inputs=inputs,
                 clock=clock,
             ),
+            scalings=Scalings(
+                store=store,
+                bus=bus,
+                clock=clock,
+                models=self.models,
+                deployments=Deployments(
+                    store=store, bus=bus, versions=self.resolver, clock=clock, skus=lambda: ["cpu"], quiet=0.0
+                ),
+            ),
+            admin=Admin(store=store, bus=bus, clock=clock),
             pushes=pushes,
             files=self.files,
             accounts=self.accounts,

@@ -26,6 +26,7 @@ from hearth.domain.model import Build, BuildState, Model, Recipe, SourceFile, Ve
 from hearth.domain.prediction import Phase, Prediction
 from hearth.domain.webhook import Attempt, Delivery
 from hearth.errors import NotFound, Unauthenticated
+from hearth.service.admin import Admin
 from hearth.service.files import Link
 from hearth.service.limits import Limits
 from hearth.service.models import Shown
@@ -389,6 +390,8 @@ class _Pushes:
 
 
 class _Bus:
+    desk = None
+
     def instances(self) -> Sequence[InstanceView]:
         view = InstanceView(
             id="i1",
@@ -429,6 +432,8 @@ def services(world: World, wire: Wire) -> Services:
         search=cast(Any, _Search(world)),
         deployments=cast(Any, None),
         trainings=cast(Any, None),
+        scalings=cast(Any, None),
+        admin=Admin(store=cast(Any, None), bus=cast(Any, _Bus()), clock=SystemClock()),
         pushes=cast(Any, _Pushes(world)),
         files=cast(Any, _Files(world)),
         accounts=cast(Any, world),
