@@ -12,6 +12,8 @@ def test_a_concurrent_model_runs_eight_together(api: Any, models: Any) -> None:
     api.run(ref, {"seconds": 0})
     with concurrent.futures.ThreadPoolExecutor(10) as pool:
         made = list(pool.map(lambda n: api.create(ref, {"name": f"n{n}", "seconds": 0.5}), range(10)))
+    shown = api.instance(ref, lambda i: i["busy"] == 8)
+    assert (shown["slots"], shown["state"], len(shown["predictions"])) == (8, "busy", 8)
     ended = [api.ended(p["id"]) for p in made]
     assert [p["output"]["name"] for p in ended] == [f"n{n}" for n in range(10)]
     assert max(p["output"]["together"] for p in ended) == 8

@@ -248,6 +248,8 @@ class InstanceBody(msgspec.Struct, frozen=True, kw_only=True):
     pid: int | None
     memory: int | None
     predictions: tuple[str, ...]
+    batch_size: float | None
+    """Predictions in a group, the mean of its latest 20; null if it has run none."""
     boot_seconds: float | None
     logs: str
 

@@ -355,6 +355,7 @@ def instance(view: InstanceView) -> InstanceBody:
         pid=view.pid,
         memory=view.memory,
         predictions=view.predictions,
+        batch_size=view.batch_size,
         boot_seconds=view.boot_seconds,
         logs=view.logs,
     )

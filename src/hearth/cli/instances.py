@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hearth.cli.connection import Client, find
 from hearth.cli.options import Data, Json
 from hearth.cli.output import show_json, size, table, when
@@ -23,7 +25,7 @@ def ps(json: Json = False, data: Data = None) -> None:
                 i["version"][:12],
                 i["deployment"] or ("training" if i["training"] else ""),
                 i["state"],
-                f"{i['busy']}/{i['slots']}",
+                _slots(i),
                 size(i["memory"]),
                 when(i["started_at"]),
                 i["because"],
@@ -32,3 +34,9 @@ def ps(json: Json = False, data: Data = None) -> None:
         ],
         "No instances. The first prediction of a model boots one.",
     )
+
+
+def _slots(instance: dict[str, Any]) -> str:
+    """`1/1`, and for one that runs groups how large they are: `1/1 x 12.5`."""
+    size = instance["batch_size"]
+    return f"{instance['busy']}/{instance['slots']}" + (f" x {size:.3g}" if size is not None else "")

@@ -12,7 +12,8 @@ from typing import Any
 
 import msgspec
 
-from hearth.cog import marked, requirements
+from hearth.cog import batching, marked, requirements
+from hearth.domain.model import Batching
 from hearth.errors import ConfigInvalid
 
 PYTHON_VERSIONS = ("3.10", "3.11", "3.12", "3.13")
@@ -112,6 +113,8 @@ class HearthConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Breaks ties when a bare `latest` fits several models."""
     examples: tuple[dict[str, Any], ...] = ()
     tokenizer: str | None = None
+    batching: Batching | None = None
+    """What the model takes and returns as lists, one entry for each prediction of a group."""
     warnings: tuple[str, ...] = ()
 
 
@@ -192,6 +195,7 @@ def load_hearth(folder: Path) -> HearthConfig:
         priority=top.integer("priority") or 0,
         examples=tuple(examples),
         tokenizer=top.text("tokenizer"),
+        batching=batching.read(top),
         warnings=tuple(top.unknown(_HEARTH)),
     )
 

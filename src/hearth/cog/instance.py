@@ -8,12 +8,13 @@ descriptor `alive_fd`, the read end of a pipe, must be passed on (`pass_fds`).
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from hearth.cog.batching import plural
 from hearth.cog.build import Environment
 from hearth.cog.openapi import runtime_schema
 
@@ -112,8 +113,15 @@ def environment(
     return composed
 
 
-def write_schema(source: Path, openapi: Mapping[str, Any], *, train: bool = False) -> None:
-    """Puts the schema where coglet reads it, below its working directory, before `setup()` has ended."""
+def write_schema(
+    source: Path, openapi: Mapping[str, Any], *, train: bool = False, batched: Collection[str] = ()
+) -> None:
+    """Puts the schema where coglet reads it, below its working directory, before `setup()` has ended.
+
+    `batched`: inputs that are published in the singular and come to the model as lists."""
     path = source / SCHEMA_FILE
     path.parent.mkdir(exist_ok=True)
-    path.write_bytes(msgspec.json.encode(runtime_schema(openapi, train=train)))
+    schema = runtime_schema(openapi, train=train)
+    if batched and not train:
+        schema = plural(schema, batched)
+    path.write_bytes(msgspec.json.encode(schema))

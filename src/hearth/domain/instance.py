@@ -68,6 +68,8 @@ class InstanceView(msgspec.Struct, frozen=True, kw_only=True):
     memory: int | None = None
     """Bytes of resident memory, all its processes."""
     predictions: tuple[str, ...] = ()
+    batch_size: float | None = None
+    """Predictions in a group, the mean of the latest; None: it has run no groups."""
     boot_seconds: float | None = None
     logs: str = ""
     """The last lines that setup printed."""

@@ -61,6 +61,16 @@ class SourceFile(msgspec.Struct, frozen=True, kw_only=True):
         return f"sources/{self.sha256[:2]}/{self.sha256}"
 
 
+class Batching(msgspec.Struct, frozen=True, kw_only=True):
+    """How waiting predictions of a version are grouped into one run (docs/batching.md)."""
+
+    inputs: tuple[str, ...]
+    """Those that the model takes as lists, one entry for each prediction. All others must be equal in a group."""
+    max_size: int = 16
+    max_wait: float = 0.05
+    """Seconds that a prediction waits for others while a slot is free."""
+
+
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """What it takes to start an instance of a version."""
 
@@ -82,6 +92,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """Becomes COG_WEIGHTS: set on versions that a training made."""
     variables: dict[str, str] = {}
     """cog.yaml's `environment`."""
+    batching: Batching | None = None
+    """The published schema then shows one entry where the model takes and returns lists."""
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True):

@@ -198,6 +198,7 @@ class Builds:
             streaming=result.streaming,
             takes_weights=result.takes_weights,
             variables=result.variables,
+            batching=result.batching,
         )
         return Version(
             id=id,

@@ -21,6 +21,7 @@ from hearth.domain.lane import Lane, of_version
 from hearth.domain.model import Version
 from hearth.domain.prediction import Step
 from hearth.engine.alarms import Alarms
+from hearth.engine.batches import Batches, kin
 from hearth.engine.host import Host
 from hearth.engine.live import Live
 from hearth.engine.metrics import Metrics
@@ -56,12 +57,14 @@ class Dispatcher:
         recorder: Recorder,
         supervisor: Supervisor,
         planner: Planner,
+        batches: Batches,
         clock: Clock,
         alarms: Alarms,
         metrics: Metrics,
         options: EngineOptions,
     ) -> None:
         self._recorder, self._supervisor, self._planner = recorder, supervisor, planner
+        self._batches = batches
         self._clock, self._alarms, self._metrics, self._options = clock, alarms, metrics, options
         self._tasks = Tasks()
         self._closed = False
@@ -85,7 +88,7 @@ class Dispatcher:
         if deadline is not None:
             left = deadline - self._clock.now()
             ticket.deadline = self._alarms.after(left, lambda: self.cancel(ticket.id, Cause.DEADLINE))
-        host = pool.free() if not pool.line and not self._closed else None
+        host = pool.free() if pool.gathering is None and not pool.line and not self._closed else None
         if host is not None:
             self._assign(ticket, host)
         else:
@@ -95,6 +98,10 @@ class Dispatcher:
         ticket.stage = Stage.WAITING
         ticket.live.explain = lambda: self._explain(pool, ticket)
         (pool.line.push_front if front else pool.line.push)(ticket.account, ticket.id, ticket)
+        if pool.gathering is not None:
+            self._gather(pool, ticket, again=front)
+            if ticket.stage is not Stage.WAITING or (pool.free() is not None and not self._closed):
+                return
         self._planner.plan(pool)
 
     def _explain(self, pool: Pool, ticket: Ticket) -> str:
@@ -102,13 +109,56 @@ class Dispatcher:
             return f"the server is paused: {self._paused}"
         if self._closed:
             return "the server is stopping; it runs after the restart"
-        return f"{place_in_line(pool.line.position(ticket.account, ticket.id))}; {self._planner.explain(pool)}"
+        place = place_in_line(pool.line.position(ticket.account, ticket.id))
+        if pool.gathering is not None and pool.free() is not None:
+            return f"{place}; it waits up to {pool.gathering.max_wait:g} s for others to run with"
+        return f"{place}; {self._planner.explain(pool)}"
+
+    # Groups
+
+    def _gather(self, pool: Pool, ticket: Ticket, *, again: bool) -> None:
+        """It waits for a slot, and for others to share it with."""
+        assert pool.gathering is not None
+        assert pool.batching is not None
+        key = kin(ticket, pool.batching)
+        if again:
+            pool.gathering.rejoin(ticket.id, key, ticket)
+        else:
+            pool.gathering.join(ticket.id, key, ticket, self._clock.monotonic())
+        self._fill(pool)
+
+    def _fill(self, pool: Pool) -> None:
+        """Groups into free slots: those that are due now, the others when they are."""
+        gathering = pool.gathering
+        while gathering is not None and not self._closed and (host := pool.free()) is not None:
+            delay = gathering.delay(self._clock.monotonic())
+            if delay:
+                if pool.meeting is None:
+                    pool.meeting = self._alarms.after(delay, lambda: self._met(pool))
+                return
+            if delay is None:
+                return
+            self._assign_group(pool, host, gathering.take(pool.line.pop().id))
+
+    def _met(self, pool: Pool) -> None:
+        pool.meeting = None
+        self._fill(pool)
+
+    def _assign_group(self, pool: Pool, host: Host, members: list[Ticket]) -> None:
+        """One slot for all of them."""
+        assert pool.batching is not None
+        group = self._batches.group(host, members, pool.batching)
+        self._supervisor.take(host, group.id)
+        for ticket in members:
+            pool.line.remove(ticket.account, ticket.id)
+            self._assign(ticket, host)
 
     def _assign(self, ticket: Ticket, host: Host) -> None:
-        """Give it a slot, and a task for the rest of its life."""
+        """Give it a slot, or its part of a group's, and a task for the rest of its life."""
         ticket.host, ticket.instance, ticket.stage = host, host.id, Stage.GIVEN
         ticket.live.explain = None
-        self._supervisor.take(host, ticket.id)
+        if ticket.seat is None:
+            self._supervisor.take(host, ticket.id)
         self._metrics.queue_wait.observe(self._clock.now() - ticket.live.prediction.created_at)
         because = "an instance has a free slot"
         self._recorder.step(ticket.live, Step.ASSIGN, because, {"instance": host.id, "because": because})
@@ -129,11 +179,18 @@ class Dispatcher:
 
     def _give(self, ticket: Ticket, verdict: str | None) -> None:
         host, ticket.host = ticket.host, None
-        if host is not None:
-            if host.lane.train:
-                verdict = verdict or "its training is over"
-            self._supervisor.give(host, ticket.id, verdict)
-            self._next(host)
+        if host is None:
+            return
+        holder, seat = ticket.id, ticket.seat
+        if seat is not None:
+            ticket.seat, holder = None, seat.group.id
+            if not seat.leave() and verdict is None:
+                return  # others of its group are not done
+            host.groups.pop(holder, None)
+        if host.lane.train:
+            verdict = verdict or "its training is over"
+        self._supervisor.give(host, holder, verdict)
+        self._next(host)
 
     def _forget(self, ticket: Ticket) -> None:
         self.tickets.pop(ticket.id, None)
@@ -159,7 +216,7 @@ class Dispatcher:
 
     def _unqueue(self, ticket: Ticket) -> None:
         pool = self._pool_of(ticket)
-        pool.line.remove(ticket.account, ticket.id)
+        pool.leave(ticket)
         self._planner.left(pool)
 
     # Ends that were asked for
@@ -201,7 +258,7 @@ class Dispatcher:
         if host is None or host.instance is None:
             return
         try:
-            await host.instance.cancel(ticket.id)
+            await (ticket.seat or host.instance).cancel(ticket.id)
         except (HearthError, OSError) as error:
             log.warning(
                 "instance %s could not be asked to cancel %s: %s",
@@ -238,7 +295,9 @@ class Dispatcher:
             return
         if self._planner.crowded and host.free and not host.running and self._planner.turned_out(pool, host):
             return
-        while pool.line and host.free:
+        if pool.gathering is not None:
+            self._fill(pool)
+        while pool.gathering is None and pool.line and host.free:
             self._assign(pool.line.pop(), host)
         if host.lane.train and host.free and not host.running:
             self._supervisor.end(host, "no training waits for it", 0)
@@ -257,7 +316,7 @@ class Dispatcher:
             return
         text = with_lines(error.message, error.logs)
         for ticket in list(pool.line):
-            pool.line.remove(ticket.account, ticket.id)
+            pool.leave(ticket)
             self._end_waiting(ticket, Step.FAIL, error=text)
 
     def gone(self, host: Host) -> None:
@@ -328,6 +387,7 @@ class Dispatcher:
             elif ticket.stage is Stage.RUNNING and ticket.host is not None:
                 self._supervisor.end(ticket.host, "the server is stopping", 0)
         await self._tasks.join()
+        await self._batches.join()
 
     def waiting(self) -> int:
         return sum(len(pool.line) for pool in self._planner.pools.values())

@@ -33,6 +33,7 @@ from hearth.domain.decision import Decided
 from hearth.domain.model import Version
 from hearth.domain.overview import Overview
 from hearth.engine.alarms import Alarms
+from hearth.engine.batches import Batches
 from hearth.engine.builder import Builds
 from hearth.engine.courier import Courier
 from hearth.engine.decisions import Decisions
@@ -138,10 +139,19 @@ class Engine:
             alarms=alarms,
             options=options,
         )
+        self._inputs = Inputs(
+            folder=options.folder / "inputs",
+            store=store,
+            blobs=blobs,
+            fetcher=fetcher,
+            sealer=sealer,
+            limit=options.max_input_file,
+        )
         self._dispatcher = Dispatcher(
             recorder=self._recorder,
             supervisor=self._supervisor,
             planner=self._planner,
+            batches=Batches(alarms=alarms, metrics=self.metrics, discard=self._inputs.discard),
             clock=clock,
             alarms=alarms,
             metrics=self.metrics,
@@ -158,14 +168,6 @@ class Engine:
         self._planner.watcher = self._rollouts
         self._scalings = Scalings(
             store=store, clock=clock, alarms=alarms, planner=self._planner, rolled=self._rollouts.changed
-        )
-        self._inputs = Inputs(
-            folder=options.folder / "inputs",
-            store=store,
-            blobs=blobs,
-            fetcher=fetcher,
-            sealer=sealer,
-            limit=options.max_input_file,
         )
         self._sampler = Sampler(
             store=store, clock=clock, supervisor=self._supervisor, planner=self._planner, engine=self.owner

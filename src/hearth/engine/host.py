@@ -14,6 +14,7 @@ from hearth.policy.placement import Resident
 from hearth.runtime.base import Instance
 
 LOG_LINES = 50
+BATCHES = 20
 OVER = frozenset({InstanceState.STOPPED, InstanceState.SETUP_FAILED, InstanceState.LOST})
 
 
@@ -28,6 +29,11 @@ class Host:
         self.slots = 1
         """Until the instance says how many it has."""
         self.running: set[str] = set()
+        """Who holds its slots: predictions, and groups."""
+        self.groups: dict[str, tuple[str, ...]] = {}
+        """The predictions of each group."""
+        self.batches: deque[int] = deque(maxlen=BATCHES)
+        """The sizes of the latest groups."""
         self.started_at, self.started_since = at, since
         self.ready_at: float | None = None
         self.ready_since = since
@@ -53,6 +59,13 @@ class Host:
     @property
     def logs(self) -> str:
         return "\n".join(self._lines)
+
+    @property
+    def predictions(self) -> tuple[str, ...]:
+        """Those that run on it."""
+        if not self.groups:
+            return tuple(self.running)
+        return tuple(id for holder in self.running for id in self.groups.get(holder, (holder,)))
 
     @property
     def free(self) -> bool:
@@ -99,7 +112,8 @@ class Host:
             idle_since=self.idle_at,
             pid=self.pid,
             memory=self.memory,
-            predictions=tuple(self.running),
+            predictions=self.predictions,
+            batch_size=sum(self.batches) / len(self.batches) if self.batches else None,
             boot_seconds=None if self.ready_at is None else self.ready_since - self.started_since,
             logs=self.logs,
         )

@@ -15,6 +15,7 @@
 | hearth_lane_wanted, _ready, _booting | gauge | model, version, deployment | the instances that serve this line |
 | hearth_queue_wait_seconds | histogram | | from creation to a slot |
 | hearth_run_seconds | histogram | | from the start of the model's run to its end |
+| hearth_batch_size | histogram | | predictions in one run, of versions that group them |
 | hearth_webhook_attempts_total | counter | result | delivered, refused (not 2xx), failed (no answer) |
 | hearth_store_trouble | gauge | | 1 while the store refuses writes |
 """
@@ -32,6 +33,8 @@ from hearth.domain.overview import LaneView
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, float("inf"))
 
+_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, float("inf"))
+
 
 class Metrics:
     """One set of metrics, in a registry of their own unless one is given."""
@@ -48,6 +51,7 @@ class Metrics:
         self.decisions = {action: decisions.labels(action.value) for action in (Action.BOOT, *ENDS)}
         self.queue_wait = self._histogram("hearth_queue_wait_seconds", "From creation to a slot.")
         self.run_seconds = self._histogram("hearth_run_seconds", "The model's run.")
+        self.batch_size = Histogram("hearth_batch_size", "In one run.", buckets=_SIZES, registry=registry)
         attempts = Counter("hearth_webhook_attempts", "Tries to deliver a webhook.", ["result"], registry=registry)
         self.webhooks = {r: attempts.labels(r) for r in ("delivered", "refused", "failed")}
         self._instances = Gauge("hearth_instances", "Instances by state.", ["state"], registry=registry)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from hearth.domain.lane import Lane
-from hearth.domain.model import Version
+from hearth.domain.model import Batching, Version
 from hearth.engine.alarms import Alarm
 from hearth.engine.host import Host
 from hearth.engine.ticket import Plan, Ticket
 from hearth.policy.autoscale import PATIENCE, Load
+from hearth.policy.batching import Gathering
 from hearth.policy.order import Line
 
 
@@ -26,6 +27,12 @@ class Pool:
         self.retired = False
         """Another release has taken over: who waits is served, then it ends."""
         self.line: Line[Ticket] = Line()
+        self.gathering: Gathering[Ticket] | None = None
+        """Of those in line, who may run together; None if each runs alone."""
+        if (batching := self.batching) is not None:
+            self.gathering = Gathering(batching.max_size, batching.max_wait)
+        self.meeting: Alarm | None = None
+        """Rings when a group has waited long enough for more."""
         self.hosts: dict[str, Host] = {}
         self.promised: dict[str, Ticket] = {}
         """Booting instances by id, and the prediction that each was booted for."""
@@ -46,11 +53,23 @@ class Pool:
         self.lane, self.plan = lane, Plan(self.version, lane)
 
     def free(self) -> Host | None:
-        """An instance with a free slot."""
+        """An instance with a free slot: the fullest, so that those which are not needed become idle and end."""
+        found = None
         for host in self.hosts.values():
-            if host.free:
-                return host
-        return None
+            if host.free and (found is None or len(host.running) > len(found.running)):
+                found = host
+        return found
+
+    @property
+    def batching(self) -> Batching | None:
+        """How predictions are grouped here."""
+        return None if self.lane.train else self.version.recipe.batching
+
+    def leave(self, ticket: Ticket) -> None:
+        """It waits no more."""
+        self.line.remove(ticket.account, ticket.id)
+        if self.gathering is not None:
+            self.gathering.leave(ticket.id)
 
     def oldest(self, now: float) -> float:
         """Seconds that the oldest has waited. `now` is wall time, as predictions have it."""
@@ -74,10 +93,10 @@ class Pool:
         hosts = self.hosts.values()
         return Load(
             waiting=len(self.line),
-            running=sum(len(host.running) for host in hosts),
+            running=sum(len(host.predictions) for host in hosts),
             ready=sum(1 for host in hosts if host.serving),
             booting=sum(1 for host in hosts if host.booting),
-            slots=self.slots,
+            slots=self.slots * (1 if self.gathering is None else self.gathering.max_size),
             minimum=self.minimum,
             maximum=maximum if self.lane.maximum is None else max(self.lane.maximum, self.minimum),
             patience=0.0 if self.lane.train else PATIENCE,

@@ -118,13 +118,14 @@ class Runner:
                 self._begin(ticket)
                 await self._recorder.settled(ticket.live)
             ticket.stage = Stage.RUNNING
-            outcome = await host.instance.run(job, self._listener(ticket, outlet, printed, masker))
+            place = ticket.seat or host.instance
+            outcome = await place.run(job, self._listener(ticket, outlet, printed, masker))
         except BaseException:
             outlet.abandon()
             raise
         finally:
             self._recorder.log(ticket.live, printed.rest())
-            if plan.schema.file_fields:
+            if plan.schema.file_fields and ticket.seat is None:  # else its group may still need them
                 await self._inputs.discard(ticket.id)
         ticket.disarm()
         ticket.stage = Stage.STORING

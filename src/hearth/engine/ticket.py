@@ -14,6 +14,7 @@ from hearth.engine.alarms import Alarm
 from hearth.engine.live import Live
 
 if TYPE_CHECKING:
+    from hearth.engine.batches import Seat
     from hearth.engine.host import Host
 
 
@@ -66,6 +67,7 @@ class Ticket:
         "plan",
         "returns",
         "sealed",
+        "seat",
         "stage",
         "task",
         "withdrawn",
@@ -77,6 +79,8 @@ class Ticket:
         self.stage = Stage.WAITING
         self.host: Host | None = None
         """The instance whose slot it has."""
+        self.seat: Seat | None = None
+        """Its place in a group, which holds the slot."""
         self.instance = ""
         """The id of the last one."""
         self.killed = False

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from hearth.domain.model import Recipe
+from hearth.domain.model import Batching, Recipe
 
 FILE_INPUT = "hearth-in://"
 """Prefix of a string in `Job.input` that stands for a file: an absolute local path follows."""
@@ -142,6 +142,7 @@ class BuildResult(msgspec.Struct, frozen=True, kw_only=True):
     variables: dict[str, str]
     about: dict[str, Any] = {}
     """What hearth.yaml says of the model: description, links, readme, priority, examples …"""
+    batching: Batching | None = None
 
 
 class Builder(Protocol):

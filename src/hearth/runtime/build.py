@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from hearth.cog import config
+from hearth.cog import batching, config
 from hearth.cog.build import Environments
 from hearth.cog.config import HearthConfig
 from hearth.cog.schema import describe
@@ -44,14 +44,17 @@ class CogBuilder:
             model = await describe(home.source, cog, environment, log=log, markers=self._environments.markers)
         finally:
             await asyncio.to_thread(home.remove)
-        inputs = model.openapi_schema["components"]["schemas"]["Input"].get("properties", {})
+        schema = model.openapi_schema
+        if about.batching is not None:
+            schema = batching.singular(schema, about.batching, streams=model.streaming or model.is_iterator)
+        inputs = schema["components"]["schemas"]["Input"].get("properties", {})
         log(f"The schema is ready: {len(inputs)} input{'' if len(inputs) == 1 else 's'}")
         return BuildResult(
             environment=environment.key,
             lock=environment.lock,
             python_version=environment.python_version,
             cog_version=model.cog_version,
-            openapi_schema=model.openapi_schema,
+            openapi_schema=schema,
             predict=cog.predict,
             train=cog.train,
             concurrency=model.concurrency,
@@ -60,6 +63,7 @@ class CogBuilder:
             takes_weights=model.takes_weights,
             variables=cog.environment,
             about=_about(about, request.folder),
+            batching=about.batching,
         )
 
     def _remove_older(self) -> None:
@@ -77,6 +81,7 @@ def _about(found: HearthConfig, folder: Path) -> dict[str, Any]:
     """What hearth.yaml says, without what it leaves out; the README as its text."""
     about = {name: value for name, value in msgspec.structs.asdict(found).items() if value not in (None, (), 0)}
     about.pop("warnings", None)
+    about.pop("batching", None)
     readme = found.readme
     if readme is not None and not readme.startswith(("http://", "https://")):
         about["readme"] = (folder / readme).read_text(errors="replace")[:README_LIMIT]

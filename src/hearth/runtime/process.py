@@ -87,7 +87,8 @@ class ProcessRuntime:
     def _write_schema(self, home: Home, spec: InstanceSpec) -> None:
         self._cache.mkdir(parents=True, exist_ok=True)
         (home.source / cog_instance.SCHEMA_FILE).unlink(missing_ok=True)
-        cog_instance.write_schema(home.source, spec.schema, train=spec.train)
+        batched = spec.recipe.batching.inputs if spec.recipe.batching else ()
+        cog_instance.write_schema(home.source, spec.schema, train=spec.train, batched=batched)
 
     def _boot(
         self,

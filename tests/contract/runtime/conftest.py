@@ -114,6 +114,7 @@ class Models:
             takes_weights=built.takes_weights,
             weights=weights,
             variables=built.variables,
+            batching=built.batching,
         )
         fields: dict[str, Any] = {
             "id": ids.random32(),

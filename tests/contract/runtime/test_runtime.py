@@ -222,6 +222,17 @@ async def test_files_come_out_by_path_in_order(models: Models) -> None:
     assert [content(value) for value in outcome.output] == [f"page {n}" for n in range(5)]
 
 
+async def test_a_model_that_groups_takes_lists_and_returns_them(models: Models, tmp_path: Path) -> None:
+    paper = tmp_path / "paper.txt"
+    paper.write_text("I say ")
+    batched = await models.start("batched")
+    outcome = await batched.run(text=["one", "bad"], image=[f"{FILE_INPUT}{paper}"] * 2)
+    assert content(outcome.output[0]) == "I say one"
+    assert outcome.output[1] == {"hearth_error": "that is not a word"}
+    outcome = await batched.run(text=["one"], image=f"{FILE_INPUT}{paper}")
+    assert outcome.status == "failed"  # coglet has the plural form of the schema
+
+
 async def test_files_of_an_iterator_come_as_they_are_made(models: Models) -> None:
     outcome, emissions = await (await models.start("output-iterator-path")).heard(count=2)
     assert outcome.status == "succeeded"

@@ -409,3 +409,22 @@ async def test_output_that_is_being_stored_counts_as_delivered(started: Any, slo
     assert (prediction.phase, prediction.output, prediction.attempt) == (Phase.FAILED, ["a"], 1)
     assert heard[-2:] == [Kind.OUTPUT, Kind.FAILED]
     assert heard == (await bench.kinds(id))[-len(heard) :]
+
+
+async def test_the_fullest_instance_is_filled_first(started: Any) -> None:
+    bench = await started(runtime=FakeRuntime(hold, slots=2), max_instances_per_version=2)
+    version = await bench.version()
+    ids = [await bench.submit(version) for _ in range(3)]
+    await bench.advance(2)
+    await bench.runtime.until(ready=2)
+    for id in ids:
+        await bench.until(id, Kind.STARTED)
+    first, second = bench.runtime.instances
+    assert (len(first.runs), len(second.runs)) == (2, 1)
+    for run in list(first.runs.values()):
+        run.go.set()
+    await bench.end(ids[0])
+    await bench.end(ids[1])
+    late = await bench.submit(version)
+    await bench.until(late, Kind.STARTED)
+    assert late in second.runs  # the first one may end

@@ -146,3 +146,38 @@ async def test_a_canceled_build_leaves_nothing(pusher: Pusher) -> None:
     with pytest.raises(asyncio.CancelledError):
         await building
     assert pusher.left() == []
+
+
+async def test_a_model_that_groups_is_published_in_the_singular(pusher: Pusher) -> None:
+    built = await pusher.build(MODELS / "batched")
+    schemas = built.openapi_schema["components"]["schemas"]
+    assert schemas["Input"]["properties"]["text"] == {
+        "type": "string",
+        "title": "Text",
+        "description": "What to write.",
+        "minLength": 1,
+        "x-order": 0,
+    }
+    assert schemas["Input"]["properties"]["image"]["format"] == "uri"
+    assert schemas["Output"] == {"title": "Output", "type": "string", "format": "uri"}
+    assert built.batching is not None
+    assert (built.batching.inputs, built.batching.max_size, built.batching.max_wait) == (("text", "image"), 4, 0.02)
+    assert "batching" not in built.about
+
+
+async def test_a_model_that_streams_cannot_group(pusher: Pusher) -> None:
+    code = """
+        from typing import Iterator, List
+        from cog import BaseRunner
+
+        class Predictor(BaseRunner):
+            def run(self, text: List[str]) -> Iterator[str]:
+                yield from text
+    """
+    files = {
+        "cog.yaml": 'build:\n  python_version: "3.11"\nrun: "predict.py:Predictor"\n',
+        "hearth.yaml": "batching:\n  input: text\n",
+        "predict.py": code,
+    }
+    with pytest.raises(BuildFailed, match="an output that comes item by item"):
+        await pusher.build(pusher.folder(files))
