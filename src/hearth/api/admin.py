@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Literal
 
 import msgspec
@@ -10,7 +9,7 @@ import msgspec
 from hearth import errors
 from hearth.api import paging, wire
 from hearth.api.accounts import CreateToken
-from hearth.api.bodies import NewTokenBody, PageBody
+from hearth.api.bodies import Moment, NewTokenBody, PageBody
 from hearth.api.http import Request
 from hearth.api.route import CURSOR, Auth, Route
 from hearth.domain.account import Account, AccountType
@@ -27,7 +26,7 @@ class AccountRow(msgspec.Struct, frozen=True, kw_only=True):
     username: str
     name: str
     admin: bool
-    created_at: datetime
+    created_at: Moment
 
 
 class NewAccountBody(msgspec.Struct, frozen=True, kw_only=True):

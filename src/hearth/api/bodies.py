@@ -6,13 +6,16 @@ Sources: client-contract.md section 4, replicate-platform.md sections 6 to 16. K
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 T = TypeVar("T")
 Status = Literal["starting", "processing", "succeeded", "failed", "canceled", "aborted"]
+
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+"""With its zone: what documents call a date-time."""
 
 
 class Urls(msgspec.Struct, frozen=True):
@@ -38,10 +41,10 @@ class PredictionBody(msgspec.Struct, frozen=True, kw_only=True):
     """Ours: one sentence on what it waits for, until it starts."""
     source: Literal["api", "web"] | UnsetType = UNSET
     data_removed: bool
-    created_at: datetime
-    started_at: datetime | UnsetType | None = UNSET
-    completed_at: datetime | UnsetType | None = UNSET
-    deadline: datetime | UnsetType = UNSET
+    created_at: Moment
+    started_at: Moment | UnsetType | None = UNSET
+    completed_at: Moment | UnsetType | None = UNSET
+    deadline: Moment | UnsetType = UNSET
     metrics: dict[str, Any] | UnsetType = UNSET
     webhook: str | UnsetType = UNSET
     webhook_events_filter: tuple[str, ...] | UnsetType = UNSET
@@ -71,9 +74,9 @@ class TrainingBody(msgspec.Struct, frozen=True, kw_only=True):
     """Ours: one sentence on what it waits for, until it starts."""
     source: Literal["api", "web"]
     data_removed: bool
-    created_at: datetime
-    started_at: datetime | None
-    completed_at: datetime | None
+    created_at: Moment
+    started_at: Moment | None
+    completed_at: Moment | None
     metrics: dict[str, Any]
     webhook: str | UnsetType = UNSET
     webhook_events_filter: tuple[str, ...] | UnsetType = UNSET
@@ -90,7 +93,7 @@ class ReleaseBody(msgspec.Struct, frozen=True, kw_only=True):
     number: int
     model: str
     version: str
-    created_at: datetime
+    created_at: Moment
     created_by: AccountBody
     configuration: ConfigurationBody
 
@@ -110,7 +113,7 @@ class DeploymentBody(msgspec.Struct, frozen=True, kw_only=True):
 
 class VersionBody(msgspec.Struct, frozen=True, kw_only=True):
     id: str
-    created_at: datetime
+    created_at: Moment
     cog_version: str
     openapi_schema: dict[str, Any]
 
@@ -130,7 +133,7 @@ class ModelBody(msgspec.Struct, frozen=True, kw_only=True):
     cover_image_url: str | None
     default_example: PredictionBody | None
     latest_version: VersionBody | None
-    created_at: datetime
+    created_at: Moment
 
 
 class FileUrls(msgspec.Struct, frozen=True):
@@ -147,8 +150,8 @@ class FileBody(msgspec.Struct, frozen=True, kw_only=True):
     etag: str
     checksums: dict[str, str]
     metadata: dict[str, Any]
-    created_at: datetime
-    expires_at: datetime | None
+    created_at: Moment
+    expires_at: Moment | None
     urls: FileUrls
 
 
@@ -174,8 +177,8 @@ class SecretBody(msgspec.Struct, frozen=True):
 class TokenBody(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     hint: str
-    created_at: datetime
-    disabled_at: datetime | None
+    created_at: Moment
+    disabled_at: Moment | None
 
 
 class NewTokenBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -196,8 +199,8 @@ class PushBody(msgspec.Struct, frozen=True, kw_only=True):
     version: str | None
     error: str | None
     hint: str | None
-    created_at: datetime
-    completed_at: datetime | None
+    created_at: Moment
+    completed_at: Moment | None
     missing: list[str] | UnsetType = UNSET
     urls: PushUrls
 
@@ -209,13 +212,13 @@ class MissingBody(msgspec.Struct, frozen=True):
 class EventBody(msgspec.Struct, frozen=True):
     seq: int
     kind: str
-    at: datetime
+    at: Moment
     data: Any
 
 
 class AttemptBody(msgspec.Struct, frozen=True, kw_only=True):
     number: int
-    at: datetime
+    at: Moment
     duration: float
     status: int | None
     error: str | None
@@ -227,8 +230,8 @@ class DeliveryBody(msgspec.Struct, frozen=True, kw_only=True):
     event: str
     url: str
     state: Literal["pending", "delivered", "failed"]
-    created_at: datetime
-    due_at: datetime | None
+    created_at: Moment
+    due_at: Moment | None
     attempts: list[AttemptBody]
 
 
@@ -242,9 +245,9 @@ class InstanceBody(msgspec.Struct, frozen=True, kw_only=True):
     because: str
     slots: int
     busy: int
-    started_at: datetime
-    ready_at: datetime | None
-    idle_since: datetime | None
+    started_at: Moment
+    ready_at: Moment | None
+    idle_since: Moment | None
     pid: int | None
     memory: int | None
     predictions: tuple[str, ...]

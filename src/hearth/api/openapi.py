@@ -59,11 +59,13 @@ _PLAIN = frozenset({"search", "search.query"})
 """Answer a missing query with a bare detail, as Replicate does (replicate-platform.md 5.1)."""
 _DETAIL = {"type": "object", "required": ["detail"], "properties": {"detail": {"type": "string"}}}
 _SINGULAR = {"pushes": "push", "deliveries": "delivery", "predictions": "prediction"}
+_BYTES = {"type": "string", "format": "binary"}
+"""As generators of clients know it; JSON Schema by itself has no bytes."""
 _FORM = {
     "type": "object",
     "required": ["content"],
     "properties": {
-        "content": {"type": "string", "contentMediaType": "application/octet-stream", "description": "The file."},
+        "content": {**_BYTES, "description": "The file."},
         "filename": {"type": "string", "maxLength": 255},
         "type": {"type": "string", "description": "Its content type."},
         "metadata": {"type": "object", "description": "Anything you want to keep with it."},
@@ -149,7 +151,7 @@ def _body(route: Route, known: dict[str, Any]) -> dict[str, Any]:
     if route.body is Content.FORM:
         return {"required": True, "content": {Content.FORM.value: {"schema": _FORM}}}
     if isinstance(route.body, Content):
-        return {"required": True, "content": {route.body.value: {"schema": {"type": "string"}}}}
+        return {"required": True, "content": {route.body.value: {"schema": _raw_schema(route.body)}}}
     media: dict[str, Any] = {"schema": known[_key(route.body)]}
     if route.operation_id in _EXAMPLES:
         media["example"] = _EXAMPLES[route.operation_id]
@@ -188,11 +190,15 @@ def _content(route: Route, known: dict[str, Any]) -> dict[str, Any]:
     if route.reply is None:
         return {}
     if isinstance(route.reply, Content):
-        return {"content": {route.reply.value: {"schema": {"type": "string"}}}}
+        return {"content": {route.reply.value: {"schema": _raw_schema(route.reply)}}}
     content: dict[str, Any] = {"application/json": {"schema": known[_key(route.reply)]}}
     if route.streams:
         content[Content.EVENTS.value] = {"schema": {"type": "string"}}
     return {"content": content}
+
+
+def _raw_schema(content: Content) -> dict[str, Any]:
+    return _BYTES if content in (Content.BINARY, Content.TAR) else {"type": "string"}
 
 
 def _problem(known: dict[str, Any]) -> dict[str, Any]:

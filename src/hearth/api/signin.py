@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 import msgspec
 
 from hearth import errors
 from hearth.api import wire
-from hearth.api.bodies import Results
+from hearth.api.bodies import Moment, Results
 from hearth.api.http import Request
 from hearth.api.route import Route
 
@@ -16,13 +14,13 @@ from hearth.api.route import Route
 class LinkBody(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     """Signs a browser in as you, once."""
-    expires_at: datetime
+    expires_at: Moment
 
 
 class SessionBody(msgspec.Struct, frozen=True, kw_only=True):
     about: str
-    created_at: datetime
-    expires_at: datetime
+    created_at: Moment
+    expires_at: Moment
 
 
 class SetPassword(msgspec.Struct, frozen=True):
