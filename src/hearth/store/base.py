@@ -19,7 +19,8 @@ from hearth.domain.file import File
 from hearth.domain.limits import Once
 from hearth.domain.model import Build, BuildState, Model, Removal, Version
 from hearth.domain.prediction import Prediction, PredictionKind
-from hearth.domain.webhook import Attempt, Delivery
+from hearth.domain.webhook import Delivery
+from hearth.store.boots import Boots
 from hearth.store.footprints import Footprints
 from hearth.store.limits import Idempotency, Rates
 from hearth.store.scheduling import Decisions, Scalings
@@ -444,6 +445,8 @@ class Store(Protocol):
     def predictions(self) -> Predictions: ...
     @property
     def queue(self) -> Queue: ...
+    @property
+    def boots(self) -> Boots: ...
     @property
     def accounts(self) -> Accounts: ...
     @property

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from hearth.domain.account import Account, AccountType, Token
+from hearth.domain.boot import Boot, Lap
 from hearth.domain.catalog import Collection
 from hearth.domain.decision import Action, Decided
 from hearth.domain.deployment import Deployment, Release, ReleaseState
@@ -30,6 +31,7 @@ _encoder = msgspec.json.Encoder()
 _recipe = msgspec.json.Decoder(Recipe)
 _source = msgspec.json.Decoder(tuple[SourceFile, ...])
 _strings = msgspec.json.Decoder(tuple[str, ...])
+_laps = msgspec.json.Decoder(tuple[Lap, ...])
 _sample = msgspec.json.Decoder(Sample)
 _times = msgspec.json.Decoder(list[float])
 _decode = msgspec.json.decode
@@ -60,6 +62,7 @@ REMOVAL = ("version_id", "model", "source", "weights", "created_at")
 VERSION = ("id", "model_id", "model", "created_at", "cog_version", "openapi_schema", "recipe")
 BUILD = (
     "id", "account_id", "model_id", "model", "source", "created_at", "state", "version_id", "error", "hint",
+BOOT = ("version_id", "environment", "at", "laps", "forked")
     "completed_at",
 )  # fmt: skip
 PREDICTION = (
@@ -93,6 +96,16 @@ def to_json(value: Any) -> str:
 
 def account_row(a: Account) -> Row:
     return (
+def boot_row(b: Boot) -> Row:
+    return (b.version_id, b.environment, b.at, to_json(b.laps), b.forked)
+
+
+def boot_of(row: Row) -> Boot:
+    version_id, environment, at, laps, forked = row
+    laps = _laps.decode(laps)
+    return Boot(version_id=version_id, environment=environment, at=at, laps=laps, forked=bool(forked))
+
+
         a.id, a.username, a.created_at, a.type.value, a.name, a.admin, a.github_url, a.avatar_url, a.webhook_secret,
         a.creates_per_minute, a.others_per_minute, a.retention,
     )  # fmt: skip

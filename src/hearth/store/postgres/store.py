@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hearth.store.postgres.accounts import PostgresAccounts
+from hearth.store.postgres.boots import PostgresBoots
 from hearth.store.postgres.builds import PostgresBuilds
 from hearth.store.postgres.collections import PostgresCollections
 from hearth.store.postgres.database import Database
@@ -50,6 +51,7 @@ class PostgresStore:
         self.usage = PostgresUsage(database)
         self.samples = PostgresSamples(database)
         self.footprints = PostgresFootprints(database)
+        self.boots = PostgresBoots(database)
 
     async def open(self) -> None:
         """Raises Unavailable if the server cannot be reached, Conflict if a newer Hearth wrote the database."""

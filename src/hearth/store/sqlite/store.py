@@ -9,6 +9,7 @@ import apsw
 
 from hearth.store.migrations import load
 from hearth.store.sqlite.accounts import SQLiteAccounts
+from hearth.store.sqlite.boots import SQLiteBoots
 from hearth.store.sqlite.builds import SQLiteBuilds
 from hearth.store.sqlite.collections import SQLiteCollections
 from hearth.store.sqlite.connection import FolderLock, migrate, reading, writing
@@ -57,6 +58,7 @@ class SQLiteStore:
     usage: SQLiteUsage
     samples: SQLiteSamples
     footprints: SQLiteFootprints
+    boots: SQLiteBoots
 
     def __init__(self, path: Path) -> None:
         """`path` is the database file; beside it lie `-wal`, `-shm` and `.lock`."""
@@ -84,7 +86,7 @@ class SQLiteStore:
         self.idempotency, self.rates = SQLiteIdempotency(w, r), SQLiteRates(w, r)
         self.scalings, self.decisions = SQLiteScalings(w, r), SQLiteDecisions(w, r)
         self.sessions, self.usage, self.samples = SQLiteSessions(w, r), SQLiteUsage(w, r), SQLiteSamples(w, r)
-        self.footprints = SQLiteFootprints(w, r)
+        self.footprints, self.boots = SQLiteFootprints(w, r), SQLiteBoots(w, r)
 
     async def close(self) -> None:
         if self._lock is None:
