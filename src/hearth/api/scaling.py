@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 
 import msgspec
 
 from hearth import errors
 from hearth.api import wire
+from hearth.api.bodies import Moment
 from hearth.api.http import Request
 from hearth.api.route import NOT_FOUND, Route
 from hearth.errors import NotFound
@@ -34,9 +34,9 @@ class ScalingBody(msgspec.Struct, frozen=True, kw_only=True):
     version: str | None
     idle_timeout: float | None
     warm_now: int
-    next_change: datetime | None
+    next_change: Moment | None
     because: str
-    changed_at: datetime
+    changed_at: Moment
     changed_by: str
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 import msgspec
 
 from hearth import errors
 from hearth.api import wire
-from hearth.api.bodies import InstanceBody, Results
+from hearth.api.bodies import InstanceBody, Moment, Results
 from hearth.api.http import Request
 from hearth.api.route import NOT_FOUND, Auth, Parameter, Route
 from hearth.domain.decision import Decided
@@ -54,7 +52,7 @@ class SchedulerBody(msgspec.Struct, frozen=True, kw_only=True):
 
 class DecisionBody(msgspec.Struct, frozen=True, kw_only=True):
     id: str
-    at: datetime
+    at: Moment
     action: str
     model: str
     version: str
