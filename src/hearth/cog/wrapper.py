@@ -70,6 +70,7 @@ def _load_sibling(name):
 
 
 loading = _load_sibling("loading")
+boot = _load_sibling("boot")
 children = _load_sibling("children")
 pacing = _load_sibling("pacing")
 
@@ -445,12 +446,14 @@ def _setup(setup):
         async def start(self, weights=None):
             with _reported():
                 await call(weights)
+            boot.ready()
 
     else:
 
         def start(self, weights=None):
             with _reported():
                 call(weights)
+            boot.ready()
 
     return start
 
@@ -475,9 +478,13 @@ def __getattr__(name):
 
     guard()
     children.capture()
+    boot.importing()
     pacing.install()
     with _reported():
         loading.install_compatibility()
         model = build(os.environ["HEARTH_MODEL"], os.environ.get("HEARTH_MODE") == "train")
+    boot.imported()
+    if not hasattr(model, "setup"):
+        boot.ready()
     globals()["Model"] = model
     return model

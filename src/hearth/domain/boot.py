@@ -22,6 +22,16 @@ class BootPhase(StrEnum):
     """The model's setup() runs, until it takes predictions."""
 
 
+DOES = {
+    BootPhase.WEIGHTS: "its source and weights are brought to this disk",
+    BootPhase.ENVIRONMENT: "its environment is made ready",
+    BootPhase.PROCESS: "its processes are started",
+    BootPhase.IMPORT: "it imports its libraries",
+    BootPhase.SETUP: "its setup runs",
+}
+"""What an instance does in each phase."""
+
+
 class Lap(msgspec.Struct, frozen=True):
     """How long one phase took, or has taken so far."""
 

@@ -8,12 +8,13 @@ the engine's business.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
 
+from hearth.domain.boot import BootPhase
 from hearth.domain.model import Batching, Recipe
 
 FILE_INPUT = "hearth-in://"
@@ -93,6 +94,10 @@ class Instance(Protocol):
 
     async def run(self, job: Job, emit: Callable[[Emission], None]) -> Outcome:
         """Run one job in a free slot. Raises InstanceLost if the instance died (`started` tells whether
+    forked: bool
+    """Its model's process was forked from an interpreter that had imported its libraries."""
+    how: str
+    """How it was started, as a part of a sentence, if that is worth a word; else empty."""
         the model may have begun). Cancelling the awaiting task cancels the job."""
         ...
 
@@ -108,12 +113,40 @@ class Instance(Protocol):
 
 
 class Runtime(Protocol):
-    async def start(
-        self, spec: InstanceSpec, log: Callable[[str], None], setup: Callable[[], None] = lambda: None
-    ) -> Instance:
-        """Start and wait until ready. `log` gets setup's lines as they come; `setup` is called when the
-        processes are up and the model's setup begins. Raises SetupFailed, with the logs. Cancelling the
-        awaiting task ends whatever was started."""
+    async def start(self, spec: InstanceSpec, log: Callable[[str], None], phase: Tell = lambda phase: None) -> Instance:
+        """Start and wait until ready. `log` gets setup's lines as they come; `phase` is called as each phase begins
+        that is the runtime's. Raises SetupFailed, with the logs. Cancelling the awaiting task ends whatever was
+        started."""
+        ...
+
+    def zygotes(self) -> Sequence[Zygote]:
+        """Those that are running: memory that can be had back at once, at the price of longer boots."""
+        ...
+
+    async def end_zygote(self, id: str) -> None:
+        """End it, if it is there; a boot that needs it falls back on starting. What it has forked lives on."""
+        ...
+
+    async def close(self) -> None:
+        """End what serves no instance any more. The instances are the caller's to stop."""
+class Zygote(msgspec.Struct, frozen=True, kw_only=True):
+    """An interpreter with an environment's libraries imported, which makes boots short. Nothing needs it."""
+
+    id: str
+    environment: str
+    pid: int
+    memory: int
+    """Bytes of resident memory; what it has forked shares them."""
+    forks: int
+    """Instances that it has started."""
+    idle: float
+    """Seconds since the last of them."""
+
+
+Tell = Callable[[BootPhase], None]
+"""Takes the phase of a boot that begins."""
+
+
         ...
 
     async def sweep(self) -> int:

@@ -10,16 +10,22 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from hearth.cog import boot as cog_boot
 from hearth.cog import instance as cog_instance
 from hearth.cog.build import Environment
 from hearth.cog.client import Coglet, Health
+from hearth.domain.boot import BootPhase
 from hearth.errors import InstanceLost, SetupFailed
 from hearth.runtime import processes
-from hearth.runtime.base import InstanceSpec
-from hearth.runtime.group import Group
+from hearth.runtime.activity import Activity
+from hearth.runtime.base import InstanceSpec, Tell
+from hearth.runtime.group import Group, Pipes
 from hearth.runtime.home import Home
-from hearth.runtime.instance import TAIL, ProcessInstance
+from hearth.runtime.instance import TAIL, GpuMemory, ProcessInstance
+from hearth.runtime.limits import Confinement
 from hearth.runtime.printed import Origin, Tail
+from hearth.runtime.zygote import Forked, Refused, Zygote, write_shim
+from hearth.runtime.zygotes import Zygotes, shared
 
 HOST = "127.0.0.1"
 PORT_ATTEMPTS = 5
@@ -69,7 +75,11 @@ class Boot:
         cache: Path,
         prefix: str,
         log: Callable[[str], None],
-        setup: Callable[[], None],
+        phase: Tell,
+        zygotes: Zygotes,
+        activity: Activity,
+        confinement: Confinement,
+        gpu_memory: GpuMemory,
     ) -> None:
         self._spec = spec
         self._environment = environment
@@ -80,22 +90,33 @@ class Boot:
         self._cache = cache
         self._prefix = prefix
         self._log = log
-        self._setup = setup
+        self._phase = phase
+        self._zygotes, self._activity = zygotes, activity
+        self._confinement, self._gpu_memory = confinement, gpu_memory
+        self._forked, self._how = False, ""
+        self._shared: dict[str, str] = {}
+        """The variables that it has in common with a zygote."""
+        self._told = BootPhase.PROCESS
         self._setup_logs = Tail(TAIL)
         self._runtime_words = Tail(TAIL)
+        self._group: Group
         self._instance: ProcessInstance | None = None
 
     async def run(self) -> ProcessInstance:
         """Raises SetupFailed and PortTaken; then, and when it is cancelled, nothing is left running."""
         reservation = Reservation()
         try:
-            group = self._start(reservation.port)
+            self._phase(BootPhase.PROCESS)
+            group = await self._start(reservation.port)
+            self._confinement.hold(group)
+            self._group = group
             coglet = Coglet(HOST, reservation.port)
             # Somebody else may listen on that port and never answer.
             group.exited.add_done_callback(lambda _: coglet.close())
             try:
                 await self._ready(group, coglet)
                 group.drain()
+                self._zygotes.learn(self._environment, self._shared, self._home.imports)
                 self._instance = self._made(group, coglet)
             except BaseException:
                 coglet.close()
@@ -104,8 +125,11 @@ class Boot:
             return self._instance
         finally:
             reservation.release()
+            if self._instance is None:
+                self._confinement.unwatch()
+                await asyncio.to_thread(self._confinement.release)
 
-    def _start(self, port: int) -> Group:
+    async def _start(self, port: int) -> Group:
         spec, home = self._spec, self._home
         reference = spec.recipe.train if spec.train else spec.recipe.predict
         if reference is None:
@@ -125,13 +149,50 @@ class Boot:
             operator=self._variables,
             inherited=self._inherited,
         )
+        self._shared = shared(variables)
+        zygote = self._zygotes.find(self._environment, self._shared)
+        if self._zygotes.threshold:
+            variables["HEARTH_IMPORTS"] = str(home.imports)
+            variables["HEARTH_IMPORTS_OVER"] = str(self._zygotes.threshold)
+        variables |= self._markers
+        marker = f"HEARTH_INSTANCE={spec.id}"
+        if zygote is not None:
+            try:
+                return await self._fork(zygote, variables, marker)
+            except Refused as error:
+                self._how = f"started, not forked: {error}"
+                self._log(f"The libraries are imported anew: {error}")
+                if error.broken:
+                    self._zygotes.broken(zygote, error)
+        else:
+            self._how = self._zygotes.why_not(self._environment)
         return Group.start(
             cog_instance.command(self._environment),
-            environment={**variables, **self._markers},
+            environment=variables,
             folder=home.source,
-            marker=f"HEARTH_INSTANCE={spec.id}",
+            marker=marker,
             on_line=self._printed,
         )
+
+    async def _fork(self, zygote: Zygote, variables: Mapping[str, str], marker: str) -> Group:
+        """Raises Refused."""
+        home = self._home
+        write_shim(home.shim)
+
+        async def fork(pipes: Pipes) -> Forked:
+            return await zygote.fork(
+                pipes,
+                cog_instance.command(self._environment),
+                environment=variables,
+                folder=home.source,
+                shim=home.shim,
+                markers=self._markers,
+            )
+
+        group = await Group.forked(fork, marker=marker, on_line=self._printed)
+        self._zygotes.used(zygote)
+        self._forked, self._how = True, "forked from a process with its libraries imported"
+        return group
 
     def _made(self, group: Group, coglet: Coglet) -> ProcessInstance:
         return ProcessInstance(
@@ -143,16 +204,30 @@ class Boot:
             coglet=coglet,
             prefix=self._prefix,
             setup_logs=str(self._setup_logs),
+            forked=self._forked,
+            how=self._how,
+            activity=self._activity,
+            confinement=self._confinement,
+            gpu_memory=self._gpu_memory,
         )
 
     def _printed(self, origin: Origin, text: str) -> None:
         if self._instance is not None:
             self._instance.printed(origin, text)
+        elif text.startswith(cog_boot.MARK):
+            self._tell(text.removeprefix(cog_boot.MARK).strip())
         elif origin is Origin.RUNTIME:
             self._runtime_words.add(text)
         else:
             self._setup_logs.add(text)
             self._log(text.rstrip("\n"))
+
+    def _tell(self, name: str) -> None:
+        """What the wrapper tells, or a model that imitates it: in order, and each phase once."""
+        order = list(BootPhase)
+        if name in order and order.index(BootPhase(name)) > order.index(self._told):
+            self._told = BootPhase(name)
+            self._phase(self._told)
 
     async def _ready(self, group: Group, coglet: Coglet) -> None:
         limit = self._spec.setup_timeout
@@ -167,14 +242,11 @@ class Boot:
     async def _until_ready(self, group: Group, coglet: Coglet) -> None:
         loop = asyncio.get_running_loop()
         began = loop.time()
-        in_setup = False
         while not group.exited.done():
             with contextlib.suppress(InstanceLost):  # it does not listen yet
                 health = await coglet.health()
-                met = group.meet_worker()
-                if met and not in_setup:
-                    in_setup = True
-                    self._setup()
+                # The one that waits in a forked group is the worker only once it has work.
+                met = (not self._forked or self._told is not BootPhase.PROCESS) and group.meet_worker()
                 if health.status == "SETUP_FAILED" or health.worker_dead:
                     reason = await _reason(group, health)
                     group.drain()
@@ -190,7 +262,10 @@ class Boot:
 
     def _failed(self, reason: str, words: str = "") -> SetupFailed:
         """`words`: coglet's own, for when it is coglet that failed before the model could say anything."""
-        return SetupFailed(f"The model's setup failed: {reason}", logs=str(self._setup_logs) or words)
+        ended = [done.result() for done in (self._group.worker, self._group.exited) if done.done()]
+        shortage = self._confinement.shortage(ended[0] if ended else None)
+        logs = str(self._setup_logs) or words
+        return SetupFailed(f"The model's setup failed: {reason}", logs=logs, shortage=shortage)
 
 
 def slots(spec: InstanceSpec) -> int:

@@ -53,7 +53,7 @@ class Group:
     """Made by `start` or `forked`. `exited` resolves with the leader's `wait` status; others may live on: `end` it.
     `worker` resolves likewise for its first child, once `meet_worker` has found it."""
 
-    def __init__(self, leader: Leader, alive: int, printed: Printed, marker: str) -> None:
+    def __init__(self, leader: Leader, alive: int, printed: Printed, marker: str | None) -> None:
         self.pid = leader.pid
         loop = asyncio.get_running_loop()
         self.exited: asyncio.Future[int | None] = loop.create_future()
@@ -71,13 +71,14 @@ class Group:
         *,
         environment: Mapping[str, str],
         folder: Path,
-        marker: str,
+        marker: str | None,
         on_line: Callable[[Origin, str], None],
         pass_fds: Sequence[int] = (),
     ) -> Group:
         """Starts `command` in `folder` with exactly `environment` and the descriptor named by ALIVE.
 
-        `marker` is a `NAME=value` of the environment that belongs to this group alone. Raises OSError.
+        `marker` is a `NAME=value` of the environment that belongs to this group alone; None for a group that may leave
+        others behind, which then have to be groups of their own. Raises OSError.
         """
         with _pipes() as (pipes, ours):
             leader = subprocess.Popen(
@@ -108,7 +109,7 @@ class Group:
 
     @classmethod
     def _of(
-        cls, leader: Leader, pipes: Pipes, ours: list[int], marker: str, on_line: Callable[[Origin, str], None]
+        cls, leader: Leader, pipes: Pipes, ours: list[int], marker: str | None, on_line: Callable[[Origin, str], None]
     ) -> Group:
         """Takes what is `ours` over: the writing end of `alive`, the reading end of `output`."""
         if sys.platform == "linux":
@@ -128,9 +129,9 @@ class Group:
                 self._watches += [processes.watch_exit(loop, pid, self.worker.set_result) for pid in children[:1]]
         return len(self._watches) > 1
 
-    def memory(self) -> int:
-        """Bytes, resident, of the leader and its descendants."""
-        return sum(process.memory for process in processes.family(self.pid))
+    def pids(self) -> list[int]:
+        """Of the leader and its descendants."""
+        return [process.pid for process in processes.family(self.pid)]
 
     def drain(self) -> None:
         """Takes what was printed up to now."""
@@ -161,8 +162,8 @@ class Group:
 
     def _members(self) -> list[Process]:
         table = processes.table()
-        marked = processes.marked(self._marker)
-        family = processes.descendants(table, self.pid)
+        marked = processes.marked(self._marker) if self._marker is not None else ()
+        family = processes.descendants(table, self.pid) if self._marker is not None else ()
         return [
             process
             for process in table.values()

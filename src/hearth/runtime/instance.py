@@ -10,8 +10,9 @@ from typing import Any
 from hearth.cog.client import AtCapacity, Coglet, Completed, Event, Log, Metric, Output, Started
 from hearth.cog.events import PRINTED_MARK, PRINTED_METRIC
 from hearth.cog.files import BadOutput
-from hearth.errors import InstanceLost, InvalidInput, TooLarge, Unavailable
-from hearth.runtime import processes
+from hearth.errors import InstanceLost, InvalidInput, Shortage, TooLarge, Unavailable
+from hearth.runtime import memory, processes
+from hearth.runtime.activity import Activity
 from hearth.runtime.base import Began, Emission, Job, Logged, Measured, Outcome, Usage, Yielded
 from hearth.runtime.group import Group
 from hearth.runtime.home import Home
@@ -46,11 +47,21 @@ class ProcessInstance:
     ) -> None:
         """`prefix` makes a job's id the name that coglet knows it by, and its folders have."""
         self.id = id
+        forked: bool,
+        how: str,
+        activity: Activity,
+        confinement: Confinement,
+        gpu_memory: GpuMemory,
         self.slots = slots
         self.setup_logs = setup_logs
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._iterates = iterates
         self._home = home
+        self.forked, self.how = forked, how
+        self._activity = activity
+        self._confinement, self._gpu_memory = confinement, gpu_memory
+        confinement.rest()  # its setup is over
+        self._shortage: Shortage | None = None
         self._group = group
         self._coglet = coglet
         self._prefix = prefix
@@ -76,6 +87,8 @@ class ProcessInstance:
         large = False
         try:
             completed = await self._coglet.predict(name, job.input, context=job.context, on_event=running.take)
+        self._activity.began()
+        self._confinement.work()
             large = completed.large
             self._group.drain()  # what was printed, before it counts as another job's
             if not running.all_printed:
@@ -97,6 +110,8 @@ class ProcessInstance:
             self._litter.add(name, large=large)
 
     async def cancel(self, job_id: str) -> bool:
+            self._activity.ended()
+            self._confinement.rest()
         name = self._prefix + job_id
         if name not in self._running:
             return False

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from hearth.cog import config
 from hearth.cog import instance as cog_instance
 from hearth.cog.build import Environment, Environments
+from hearth.domain.boot import BootPhase
 from hearth.errors import HearthError, SetupFailed
-from hearth.runtime import litter, processes
-from hearth.runtime.base import InstanceSpec
+from hearth.runtime import gpus, litter, processes
+from hearth.runtime.activity import Activity
+from hearth.runtime.base import InstanceSpec, Tell, Zygote
 from hearth.runtime.boot import PORT_ATTEMPTS, Boot, PortTaken
 from hearth.runtime.group import END_PATIENCE
 from hearth.runtime.home import Home
@@ -19,6 +21,7 @@ from hearth.runtime.instance import ProcessInstance
 from hearth.runtime.owner import RUN, SERVER, Owner
 from hearth.runtime.processes import Process
 
+from hearth.runtime.zygotes import Zygotes
 
 class ProcessRuntime:
     """A `Runtime`. Instances live below `root`, caches of downloaded weights below `cache`, which all share.
@@ -38,6 +41,9 @@ class ProcessRuntime:
         variables: Mapping[str, str] | None = None,
         owner: Owner | None = None,
     ) -> None:
+        zygote_after: float = 0.0,
+        zygote_idle: float = 1800.0,
+        limits: InstanceLimits | None = None,
         self._root = root.absolute()
         self._environments = environments
         self._inherited = cog_instance.passed(environ)
@@ -47,16 +53,31 @@ class ProcessRuntime:
         self._instances = self._root / "instances"
         self._own = self._instances / self._owner.run
 
+        self._enforcer = Enforcer.detect(limits or InstanceLimits(), self._owner.server[:12])
+        self._gpu_memory = gpus.reader()
+        self._activity = Activity()
+        self._zygotes = Zygotes(
+            self._own / ".zygotes",
+            markers=self._owner.markers,
+            threshold=zygote_after,
+            idle=zygote_idle,
+            activity=self._activity,
+        )
     async def start(
-        self, spec: InstanceSpec, log: Callable[[str], None], setup: Callable[[], None] = lambda: None
+        self, spec: InstanceSpec, log: Callable[[str], None], phase: Tell = lambda phase: None
     ) -> ProcessInstance:
         environment = await self._environment(spec, log)
+        with self._activity.booting():
+            return await self._start(spec, log, phase)
+
+    async def _start(self, spec: InstanceSpec, log: Callable[[str], None], phase: Tell) -> ProcessInstance:
+        phase(BootPhase.ENVIRONMENT)
         home = Home(self._own / spec.id)
         try:
             await home.furnish(spec.folder, lambda: self._write_schema(home, spec))
             for _ in range(PORT_ATTEMPTS):
                 try:
-                    return await self._boot(spec, environment, home, log, setup).run()
+                    return await self._boot(spec, environment, home, log, phase).run()
                 except PortTaken:
                     continue
             raise SetupFailed(f"No free port was found in {PORT_ATTEMPTS} attempts.")
@@ -68,6 +89,15 @@ class ProcessRuntime:
         return await asyncio.to_thread(self._sweep)
 
     async def _environment(self, spec: InstanceSpec, log: Callable[[str], None]) -> Environment:
+    def zygotes(self) -> Sequence[Zygote]:
+        return self._zygotes.list()
+
+    async def end_zygote(self, id: str) -> None:
+        await self._zygotes.end(id)
+
+    async def close(self) -> None:
+        await self._zygotes.close()
+
         """The version's environment; made anew on a machine that does not have it."""
         found = self._environments.get(spec.recipe.environment)
         if found is not None:
@@ -96,7 +126,7 @@ class ProcessRuntime:
         environment: Environment,
         home: Home,
         log: Callable[[str], None],
-        setup: Callable[[], None],
+        phase: Tell,
     ) -> Boot:
         return Boot(
             spec,
@@ -108,7 +138,11 @@ class ProcessRuntime:
             cache=self._cache,
             prefix=self._owner.run_prefix,
             log=log,
-            setup=setup,
+            phase=phase,
+            zygotes=self._zygotes,
+            activity=self._activity,
+            confinement=self._enforcer.confine(spec.id),
+            gpu_memory=self._gpu_memory,
         )
 
     def _sweep(self) -> int:

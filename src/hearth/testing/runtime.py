@@ -10,12 +10,25 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from hearth.domain.boot import BootPhase
 from hearth.errors import InstanceLost, SetupFailed
-from hearth.runtime.base import FILE_OUTPUT, Began, Emission, InstanceSpec, Job, Logged, Outcome, Usage, Yielded
+from hearth.runtime.base import (
+    FILE_OUTPUT,
+    Began,
+    Emission,
+    InstanceSpec,
+    Job,
+    Logged,
+    Outcome,
+    Tell,
+    Usage,
+    Yielded,
+    Zygote,
+)
 
 
 class FakeRun:
@@ -117,6 +130,7 @@ class FakeInstance:
     def __init__(self, spec: InstanceSpec, model: Model, slots: int) -> None:
         self.id, self.spec, self.slots = spec.id, spec, slots
         self.setup_logs = ""
+        self.forked, self.how = False, ""
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.model = model
         self.runs: dict[str, FakeRun] = {}
@@ -193,6 +207,7 @@ class FakeRuntime:
         """Set when an instance gets a job, by its id."""
         self._news = asyncio.Condition()
 
+        self.warm: list[Zygote] = []
     async def until(self, *, boots: int = 0, ready: int = 0) -> None:
         """Wait until this many boots began, and this many instances became ready."""
         async with asyncio.timeout(10), self._news:
@@ -207,13 +222,14 @@ class FakeRuntime:
         return [instance for instance in self.instances if not instance.lost.done()]
 
     async def start(
-        self, spec: InstanceSpec, log: Callable[[str], None], setup: Callable[[], None] = lambda: None
+        self, spec: InstanceSpec, log: Callable[[str], None], phase: Tell = lambda phase: None
     ) -> FakeInstance:
         self.specs.append(spec)
         self.booting += 1
         await self._changed()
         try:
-            setup()
+            for step in (BootPhase.ENVIRONMENT, BootPhase.PROCESS, BootPhase.IMPORT, BootPhase.SETUP):
+                phase(step)
             log(self.setup_logs)
             await self.boots.wait()
             if self.fail_setup is not None:
@@ -230,3 +246,12 @@ class FakeRuntime:
     async def sweep(self) -> int:
         self.swept += 1
         return 0
+
+    def zygotes(self) -> Sequence[Zygote]:
+        return self.warm
+
+    async def end_zygote(self, id: str) -> None:
+        self.warm = [zygote for zygote in self.warm if zygote.id != id]
+
+    async def close(self) -> None:
+        self.warm = []

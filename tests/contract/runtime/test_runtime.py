@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hearth import ids
+from hearth.domain.boot import BootPhase
 from hearth.errors import InstanceLost, SetupFailed, Unavailable
 from hearth.runtime.base import FILE_INPUT, FILE_OUTPUT, Began, Emission, Job, Logged, Measured, Yielded
 
@@ -50,12 +51,14 @@ async def test_a_prediction_begins_and_returns_its_output(models: Models) -> Non
     assert emissions == [Began()]
 
 
-async def test_setup_is_announced_once_and_its_lines_come_live(models: Models) -> None:
+async def test_phases_are_announced_in_order_and_lines_of_setup_come_live(models: Models) -> None:
     spec = await models.spec("setup-logs")
     heard: list[str] = []
-    instance = await models.runtime.start(spec, heard.append, lambda: heard.append("<setup>"))
+    instance = await models.runtime.start(spec, heard.append, lambda phase: heard.append(f"<{phase}>"))
     models.started.append(instance)
-    assert heard.count("<setup>") == 1
+    assert [line for line in heard if line.startswith("<")] == ["<environment>", "<process>", "<import>", "<setup>"]
+    assert heard.index("<setup>") < heard.index("from stdout")
+    assert not any("hearth-phase" in line for line in heard)
     for line in ("from stdout", "from stderr", "from a child"):
         assert line in heard
         assert f"{line}\n" in instance.setup_logs
@@ -430,7 +433,12 @@ async def test_a_setup_that_hangs_is_ended_at_its_deadline(models: Models) -> No
 async def test_cancelling_a_start_ends_it(models: Models) -> None:
     spec = await models.spec("setup-hangs")
     in_setup = asyncio.Event()
-    starting = asyncio.create_task(models.runtime.start(spec, lambda _: in_setup.set()))
+
+    def phase(begins: BootPhase) -> None:
+        if begins is BootPhase.SETUP:
+            in_setup.set()
+
+    starting = asyncio.create_task(models.runtime.start(spec, lambda _: None, phase))
     await in_setup.wait()
     assert models.left(spec.id)
     starting.cancel()
