@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from hearth import ids
 from hearth.clock import Clock
@@ -17,11 +18,22 @@ MAX_NAME = 100
 
 
 class Accounts:
-    def __init__(self, *, store: Store, sealer: Sealer, clock: Clock, ttl: float = 2.0) -> None:
-        """`ttl`: seconds until a token that another process disabled is refused here."""
+    def __init__(
+        self,
+        *,
+        store: Store,
+        sealer: Sealer,
+        clock: Clock,
+        ttl: float = 2.0,
+        retention: float | None = None,
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`ttl`: seconds until a token that another process disabled is refused here; `retention`: the server's, the
+        longest that somebody who is no admin may choose; `changed` is told when an account has other fields."""
         self._store = store
         self._sealer = sealer
         self._clock = clock
+        self._retention, self._tell = retention, changed
         self._known: Cache[str, Account] = Cache(clock, 4096, ttl)
 
     async def authenticate(self, token: str) -> Account:
@@ -108,6 +120,35 @@ class Accounts:
     async def webhook_secret(self, caller: Account) -> str:
         """`whsec_…`, what receivers check signatures with. Raises Unavailable if the server's key changed."""
         return self._sealer.open(caller.webhook_secret).decode()
+
+    async def rotate_webhook_secret(self, caller: Account) -> str:
+        """A new one, in force from the next attempt on; the old one is good for nothing."""
+        secret = ids.webhook_secret()
+        await self._change(caller, {"webhook_secret": self._sealer.seal(secret.encode())})
+        return secret
+
+    async def set_retention(self, caller: Account, retention: float | None) -> Account:
+        """Seconds for which new API predictions keep their data, None: as the server has it. Raises InvalidRequest."""
+        most = self._retention if not caller.admin else None
+        if retention is not None and (retention < 0 or (most is not None and retention > most)):
+            limit = "0 seconds or more" if most is None else f"between 0 and {most:g} seconds, what the server keeps"
+            raise InvalidRequest(errors=(Pointer("/retention", f"retention: must be {limit}"),))
+        return await self._change(caller, {"retention": retention})
+
+    async def set_name(self, caller: Account, name: str) -> Account:
+        """What people are shown beside the username. Raises InvalidRequest."""
+        name = name.strip()
+        if len(name) > MAX_NAME or not name.isprintable():
+            raise InvalidRequest(errors=(Pointer("/name", f"name: at most {MAX_NAME} printable characters"),))
+        return await self._change(caller, {"name": name})
+
+    async def _change(self, caller: Account, fields: dict[str, Any]) -> Account:
+        found = await self._store.accounts.update(caller.id, fields)
+        if found is None:
+            raise NotFound
+        self._known.clear()
+        self._tell()
+        return found
 
     async def _add(
         self, username: str, *, admin: bool, type: AccountType = AccountType.USER, name: str = ""

@@ -11,7 +11,7 @@ from hearth import ids
 from hearth.bus.base import Bus, DeploymentChanged
 from hearth.clock import Clock
 from hearth.domain.account import Account
-from hearth.domain.deployment import MOST_MAX, MOST_MIN, Deployment, Release
+from hearth.domain.deployment import CHANGEABLE, MOST_MAX, MOST_MIN, Deployment, Release
 from hearth.errors import Conflict, InvalidRequest, InvalidVersion, NotFound, Pointer
 from hearth.service.cache import Cache
 from hearth.service.models import MAX_NAME
@@ -120,6 +120,19 @@ class Deployments:
         if found is None or found.account_id != caller.id:
             raise NotFound
         return found
+
+    async def releases(self, caller: Account, owner: str, name: str) -> list[Release]:
+        """The latest hundred, newest first. Raises NotFound."""
+        return await self._store.deployments.releases((await self.get(caller, owner, name)).id)
+
+    async def roll_back(self, caller: Account, owner: str, name: str, number: int) -> Deployment:
+        """As it was at that release: a new release with its version, hardware and bounds. Raises NotFound, and
+        whatever `update` raises."""
+        deployment = await self.get(caller, owner, name)
+        release = await self._store.deployments.release_of(deployment.id, number)
+        if release is None:
+            raise NotFound(f"There is no release {number} of {deployment.full_name}.")
+        return await self.update(caller, owner, name, {field: getattr(release, field) for field in CHANGEABLE})
 
     async def page(self, caller: Account, cursor: Cursor | None = None, *, limit: int = 100) -> Page[Deployment]:
         """The caller's, newest first."""

@@ -7,13 +7,13 @@ rows come and go. Methods raise only errors of `hearth.errors` and the driver's 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
 from hearth.domain.account import Account, Token
 from hearth.domain.catalog import Collection, DocPage, Findable, Hit, ModelOrder
-from hearth.domain.deployment import Deployment, ReleaseState
+from hearth.domain.deployment import Deployment, Release, ReleaseState
 from hearth.domain.events import Event
 from hearth.domain.file import File
 from hearth.domain.limits import Once
@@ -23,28 +23,12 @@ from hearth.domain.webhook import Delivery
 from hearth.store.boots import Boots
 from hearth.store.footprints import Footprints
 from hearth.store.limits import Idempotency, Rates
+from hearth.store.outbox import Outbox
+from hearth.store.pages import Cursor as Cursor
+from hearth.store.pages import Page as Page
 from hearth.store.scheduling import Decisions, Scalings
 from hearth.store.sessions import Sessions
 from hearth.store.usage import Samples, Usage
-
-T = TypeVar("T")
-
-
-class Cursor(NamedTuple):
-    """A position between rows: everything strictly beyond `(at, id)` in the page's direction."""
-
-    at: float
-    id: str
-    reverse: bool = False
-    """False: older rows follow. True: the page before, newer rows, still returned newest first."""
-
-
-class Page(msgspec.Struct, Generic[T], frozen=True):
-    items: list[T]
-    older: Cursor | None
-    """Where the next page starts; None at the end."""
-    newer: Cursor | None
-    """Where the previous page starts; None at the beginning."""
 
 
 class Lease(NamedTuple):
@@ -403,6 +387,11 @@ class Deployments(Protocol):
         """Add its current release, the next by number; False if it is gone or another release came first."""
         ...
 
+    async def releases(self, id: str, limit: int = 100) -> list[Release]:
+        """Newest first."""
+        ...
+
+    async def release_of(self, id: str, number: int) -> Release | None: ...
     async def judge(self, id: str, number: int, state: ReleaseState, because: str) -> bool:
         """What became of a release: a live one serves from now on. False if it is not the newest any more."""
         ...
@@ -417,36 +406,11 @@ class Deployments(Protocol):
         ...
 
 
-class Outbox(Protocol):
-    async def claim(self, now: float, until: float, limit: int) -> list[Delivery]:
-        """Pending deliveries that are due, their due time moved to `until` so that no other courier takes them."""
-        ...
-
-    async def record(self, delivery: Delivery, attempt: Attempt) -> None:
-        """Store an attempt and the delivery's new state, attempts and due time."""
-        ...
-
-    async def next_due(self) -> float | None: ...
-    async def of_prediction(self, prediction_id: str) -> list[tuple[Delivery, list[Attempt]]]:
-        """In order of creation."""
-        ...
-
-    async def page(
-        self, account_id: str, *, limit: int = 100, cursor: Cursor | None = None
-    ) -> Page[tuple[Delivery, list[Attempt]]]: ...
-
-    async def replay(self, delivery_id: str, account_id: str, due_at: float) -> bool:
-        """Send a delivered or failed one again."""
-        ...
-
-
 class Store(Protocol):
     @property
     def predictions(self) -> Predictions: ...
     @property
     def queue(self) -> Queue: ...
-    @property
-    def boots(self) -> Boots: ...
     @property
     def accounts(self) -> Accounts: ...
     @property
@@ -481,6 +445,8 @@ class Store(Protocol):
     def samples(self) -> Samples: ...
     @property
     def footprints(self) -> Footprints: ...
+    @property
+    def boots(self) -> Boots: ...
     @property
     def scalings(self) -> Scalings: ...
     @property

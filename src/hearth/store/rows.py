@@ -40,7 +40,9 @@ ACCOUNT = (
     "id", "username", "created_at", "type", "name", "admin", "github_url", "avatar_url", "webhook_secret",
     "creates_per_minute", "others_per_minute", "retention",
 )  # fmt: skip
-ACCOUNT_CHANGEABLE = frozenset({"type", "name", "admin", "creates_per_minute", "others_per_minute", "retention"})
+ACCOUNT_CHANGEABLE = frozenset(
+    {"type", "name", "admin", "webhook_secret", "creates_per_minute", "others_per_minute", "retention"}
+)
 SCALING = (
     "target", "version", "warm", "schedule", "zone", "idle_timeout", "changed_at", "changed_by",
 )  # fmt: skip
@@ -60,9 +62,9 @@ COLLECTION = ("slug", "name", "description", "created_at", "full_description")
 COLLECTION_CHANGEABLE = frozenset({"name", "description", "full_description"})
 REMOVAL = ("version_id", "model", "source", "weights", "created_at")
 VERSION = ("id", "model_id", "model", "created_at", "cog_version", "openapi_schema", "recipe")
+BOOT = ("version_id", "environment", "at", "laps", "forked")
 BUILD = (
     "id", "account_id", "model_id", "model", "source", "created_at", "state", "version_id", "error", "hint",
-BOOT = ("version_id", "environment", "at", "laps", "forked")
     "completed_at",
 )  # fmt: skip
 PREDICTION = (
@@ -94,8 +96,6 @@ def to_json(value: Any) -> str:
     return _encoder.encode(value).decode()
 
 
-def account_row(a: Account) -> Row:
-    return (
 def boot_row(b: Boot) -> Row:
     return (b.version_id, b.environment, b.at, to_json(b.laps), b.forked)
 
@@ -106,6 +106,8 @@ def boot_of(row: Row) -> Boot:
     return Boot(version_id=version_id, environment=environment, at=at, laps=laps, forked=bool(forked))
 
 
+def account_row(a: Account) -> Row:
+    return (
         a.id, a.username, a.created_at, a.type.value, a.name, a.admin, a.github_url, a.avatar_url, a.webhook_secret,
         a.creates_per_minute, a.others_per_minute, a.retention,
     )  # fmt: skip
@@ -324,12 +326,12 @@ def deployment_of(row: Row) -> Deployment:
     serving = row[own + releases :]
     return Deployment(
         id=id, account_id=account_id, owner=owner, name=name, created_at=created_at,
-        current=_release_of(row[own : own + releases]),
-        serving=None if serving[0] is None else _release_of(serving),
+        current=release_of(row[own : own + releases]),
+        serving=None if serving[0] is None else release_of(serving),
     )  # fmt: skip
 
 
-def _release_of(row: Row) -> Release:
+def release_of(row: Row) -> Release:
     fields: dict[str, Any] = dict(zip(RELEASE, row, strict=True))
     fields["state"] = ReleaseState(fields["state"])
     return Release(**fields)

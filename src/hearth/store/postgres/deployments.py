@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from hearth.domain.deployment import Deployment, ReleaseState
+from hearth.domain.deployment import Deployment, Release, ReleaseState
 from hearth.store.base import Cursor, Page
 from hearth.store.paging import page
 from hearth.store.postgres.database import Database, changed, clean, conflict, insert, walk
-from hearth.store.rows import DEPLOYMENT, RELEASE, deployment_of, release_row, select
+from hearth.store.rows import DEPLOYMENT, RELEASE, deployment_of, release_of, release_row, select
 
 INSERT = insert("deployments", (*DEPLOYMENT, "current", "serving"))
 INSERT_RELEASE = insert("releases", ("deployment_id", *RELEASE))
@@ -27,6 +27,8 @@ WITH newest AS (
 )
 UPDATE deployments d SET serving = CASE WHEN $3 = 'live' THEN $2 ELSE d.serving END FROM newest WHERE d.id = newest.id
 """
+RELEASES = f"SELECT {select(RELEASE, 'r')} FROM releases r WHERE r.deployment_id = $1 ORDER BY r.number DESC LIMIT $2"
+RELEASE_OF = f"SELECT {select(RELEASE, 'r')} FROM releases r WHERE r.deployment_id = $1 AND r.number = $2"
 DELETE = "DELETE FROM deployments WHERE id = $1"
 LAST_USED = """
 SELECT max(coalesce(completed_at, 'infinity')) FROM (
@@ -66,6 +68,13 @@ class PostgresDeployments:
                 return False
             await connection.execute(INSERT_RELEASE, d.id, *clean(release_row(d.current)))
             return True
+
+    async def releases(self, id: str, limit: int = 100) -> list[Release]:
+        return [release_of(row) for row in await self._database.fetch(RELEASES, id, limit)]
+
+    async def release_of(self, id: str, number: int) -> Release | None:
+        row = await self._database.first(RELEASE_OF, id, number)
+        return release_of(row) if row else None
 
     async def judge(self, id: str, number: int, state: ReleaseState, because: str) -> bool:
         return await self._database.execute(JUDGE, id, number, state.value, because) > 0

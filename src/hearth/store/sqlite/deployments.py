@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import apsw
 
-from hearth.domain.deployment import Deployment, ReleaseState
+from hearth.domain.deployment import Deployment, Release, ReleaseState
 from hearth.store.base import Cursor, Page
 from hearth.store.paging import page
-from hearth.store.rows import DEPLOYMENT, RELEASE, deployment_of, release_row, select
+from hearth.store.rows import DEPLOYMENT, RELEASE, deployment_of, release_of, release_row, select
 from hearth.store.sqlite.sql import conflict, fetch, first, insert, walk
 from hearth.store.sqlite.threads import Readers, Writer
 
@@ -27,6 +27,8 @@ UPDATE releases SET state = ?, because = ?
 WHERE deployment_id = ? AND number = ? AND number = (SELECT current FROM deployments WHERE id = deployment_id)
 """
 SERVE = "UPDATE deployments SET serving = ? WHERE id = ?"
+RELEASES = f"SELECT {select(RELEASE, 'r')} FROM releases r WHERE r.deployment_id = ? ORDER BY r.number DESC LIMIT ?"
+RELEASE_OF = f"SELECT {select(RELEASE, 'r')} FROM releases r WHERE r.deployment_id = ? AND r.number = ?"
 DELETE = "DELETE FROM deployments WHERE id = ?"
 LAST_USED = """
 SELECT max(coalesce(completed_at, 9e999)) FROM (
@@ -74,6 +76,14 @@ class SQLiteDeployments:
             return True
 
         return await self._writer.submit(operation)
+
+    async def releases(self, id: str, limit: int = 100) -> list[Release]:
+        rows = await self._readers.submit(lambda db: fetch(db, RELEASES, (id, limit)))
+        return [release_of(row) for row in rows]
+
+    async def release_of(self, id: str, number: int) -> Release | None:
+        row = await self._readers.submit(lambda db: first(db, RELEASE_OF, (id, number)))
+        return release_of(row) if row else None
 
     async def judge(self, id: str, number: int, state: ReleaseState, because: str) -> bool:
         def operation(db: apsw.Connection) -> bool:
