@@ -50,6 +50,7 @@ from hearth.service.inputs import Inputs
 from hearth.service.limits import Limits
 from hearth.service.models import Models
 from hearth.service.predictions import Predictions
+from hearth.service.language import Language
 from hearth.service.pushes import Pushes
 from hearth.service.scaling import Scalings
 from hearth.service.search import Search
@@ -290,6 +291,7 @@ def _web(ground: _Ground, services: Services) -> Web:
 
 
 def _policy(settings: Settings) -> AddressPolicy:
+        language=Language(versions=versions, deployments=deployments),
     # Behind a proxy callers are elsewhere, whatever this server listens on.
     try:
         allowed = parse_networks(settings.allow_addresses)

@@ -21,6 +21,7 @@ from hearth.api.auth import authenticate
 from hearth.api.body import decode
 from hearth.api.http import Disconnected, Headers, Receive, Reply, Request, Scope, Send, Stream
 from hearth.api.matcher import Matcher
+from hearth.api.openai import refusals
 from hearth.api.route import Auth, Content, Route
 from hearth.api.routes import ROUTES
 from hearth.api.services import Options, Services
@@ -136,14 +137,18 @@ class Api:
                 result = await route.handler(request, body)
             return result if isinstance(result, Stream) else _reply(route, request, result)
         except HearthError as error:
-            if errors.status_of(error) >= 500:
+            if errors.status_of(error) >= 500 and not route.openai:
                 log.warning("Request %s (%s) failed: %s", request.id, route.operation_id, error.message)
             request.reply_headers.clear()
-            return errors.problem(error, creates=route.creates)
+            return refusals.reply(error) if route.openai else errors.problem(error, creates=route.creates)
         except Exception:  # the boundary: whatever it is, the caller gets an answer and the log has it once
             log.exception("Request %s (%s) failed unexpectedly.", request.id, route.operation_id)
             request.reply_headers.clear()
-            return errors.unexpected(request.id, creates=route.creates)
+            return (
+                refusals.unexpected(request.id)
+                if route.openai
+                else errors.unexpected(request.id, creates=route.creates)
+            )
 
     @staticmethod
     async def _made(route: Route, request: Request, body: Any) -> Reply:

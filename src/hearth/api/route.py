@@ -75,3 +75,5 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     """May answer with server-sent events instead of its reply."""
     ours: bool = False
     """Not in Replicate's document."""
+    openai: bool = False
+    """Answers errors as OpenAI's clients read them."""

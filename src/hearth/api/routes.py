@@ -14,6 +14,7 @@ from hearth.api import (
     deployments,
     files,
     models,
+    openai,
     openapi,
     predictions,
     pushes,
@@ -53,6 +54,7 @@ ROUTES: tuple[Route, ...] = (
     *stream.ROUTES,
     *pushes.ROUTES,
     *seeding.ROUTES,
+    *openai.ROUTES,
     *system.ROUTES,
     Route(
         method="GET",

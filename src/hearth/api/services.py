@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hearth.service.examples import Examples
     from hearth.service.files import Files
     from hearth.service.idempotency import Idempotency
+    from hearth.service.language import Language
     from hearth.service.limits import Limits
     from hearth.service.models import Models
     from hearth.service.predictions import Predictions
@@ -63,6 +64,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     sharing: Sharing
     showing: Showing
     signin: SignIn
+    language: Language
     limits: Limits
     idempotency: Idempotency
     seeds: Seeds

@@ -12,7 +12,7 @@ _CREATES = frozenset({"predictions.create", "models.predictions.create", "deploy
 
 def lane(route: Route) -> Lane:
     """Which allowance an operation uses. Operations without a token are not counted: they have no account."""
-    if route.operation_id in _CREATES:
+    if route.operation_id in _CREATES or (route.openai and route.creates):
         return Lane.CREATES
     return Lane.READS if route.operation_id == "predictions.get" else Lane.OTHERS
 

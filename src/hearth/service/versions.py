@@ -175,12 +175,17 @@ class Resolver:
                 pass  # guides send versions of the hosted models here: the model of the path is meant
         return await self._of_model(found, wanted or LATEST)
 
-    async def _by_input(self, caller: Account, input: Any) -> Resolved:
+    async def latest(self, caller: Account) -> list[Resolved]:
+        """The newest version of every model that the caller may run; at most `ttl` seconds old."""
         candidates = self._latest.get(caller.id)
         if candidates is None:
             rows = await self._store.versions.latest_visible(caller.id)
             candidates = [Resolved(model, *self._keep(version)) for model, version in rows]
             self._latest.put(caller.id, candidates)
+        return candidates
+
+    async def _by_input(self, caller: Account, input: Any) -> Resolved:
+        candidates = await self.latest(caller)
         if len(candidates) == 1:
             return candidates[0]
         fitting = [c for c in candidates if c.schema.accepts(input)]

@@ -37,6 +37,7 @@ from hearth.service.examples import Examples
 from hearth.service.files import Files
 from hearth.service.idempotency import Idempotency
 from hearth.service.inputs import Inputs
+from hearth.service.language import Language
 from hearth.service.limits import Limits
 from hearth.service.models import Models
 from hearth.service.predictions import Predictions
@@ -166,6 +167,9 @@ class Live:
         self.streams = Streams(store=store, bus=bus, key=b"key", heartbeat=0.02)
         pushes = Pushes(store=store, blobs=self.blobs, bus=bus, models=self.models, versions=self.resolver, clock=clock)
         self.limits = Limits(store=store, clock=clock)
+        deployments = Deployments(
+            store=store, bus=bus, versions=self.resolver, clock=clock, skus=lambda: ["cpu"], quiet=0.0
+        )
         self.services = Services(
             predictions=self.predictions,
             streams=self.streams,
@@ -174,9 +178,7 @@ class Live:
             examples=Examples(store=store, models=self.models),
             collections=Collections(store=store, models=self.models, clock=clock),
             search=Search(store=store, models=self.models),
-            deployments=Deployments(
-                store=store, bus=bus, versions=self.resolver, clock=clock, skus=lambda: ["cpu"], quiet=0.0
-            ),
+            deployments=deployments,
             trainings=Trainings(
                 bus=bus,
                 models=self.models,
@@ -190,9 +192,7 @@ class Live:
                 bus=bus,
                 clock=clock,
                 models=self.models,
-                deployments=Deployments(
-                    store=store, bus=bus, versions=self.resolver, clock=clock, skus=lambda: ["cpu"], quiet=0.0
-                ),
+                deployments=deployments,
             ),
             admin=Admin(store=store, bus=bus, clock=clock),
             pushes=pushes,
@@ -202,6 +202,7 @@ class Live:
             sharing=Sharing(store=store, blobs=self.blobs, models=self.models, predictions=self.predictions),
             showing=Showing(store=store, blobs=self.blobs, clock=clock, models=self.models),
             signin=SignIn(store=store, clock=clock, accounts=self.accounts, sessions=self.sessions),
+            language=Language(versions=self.resolver, deployments=deployments),
             limits=self.limits,
             idempotency=Idempotency(store=store, clock=clock),
             bus=bus,

@@ -441,6 +441,7 @@ def services(world: World, wire: Wire) -> Services:
         sharing=cast(Any, world),
         showing=cast(Any, world),
         signin=cast(Any, world),
+        language=cast(Any, None),
         limits=Limits(store=cast(Any, None), clock=SystemClock()),
         idempotency=cast(Any, None),
         seeds=cast(Any, None),
