@@ -22,20 +22,23 @@ from hearth import handbook, ids, keys, logs, tls
 from hearth.api.app import Api, Options, Services, create_app
 from hearth.api.metrics import Metrics
 from hearth.api.shapes import Shapes
-from hearth.api.wire import Wire
+from hearth.api.wire import Wire, encode
 from hearth.blobs.base import Blobs
 from hearth.blobs.obstore import ObstoreBlobs
 from hearth.bus.memory import MemoryBus
 from hearth.clock import Clock, SystemClock
 from hearth.cog.build import Environments
-from hearth.domain.hardware import Hardware, offered, priced
+from hearth.domain.hardware import Device, Hardware, kind_of, offered, priced
+from hearth.domain.prediction import Prediction, PredictionKind
 from hearth.engine import Engine, EngineOptions
 from hearth.errors import HearthError
 from hearth.net.address import AddressPolicy, parse_networks
 from hearth.net.http import HttpFetcher, HttpSender
+from hearth.policy.placement import Gpu, Machine
 from hearth.policy.ratelimit import Rates
 from hearth.runtime import devices
 from hearth.runtime.build import CogBuilder
+from hearth.runtime.limits import InstanceLimits, budget
 from hearth.runtime.owner import Owner
 from hearth.runtime.process import ProcessRuntime
 from hearth.seal import Sealer
@@ -45,12 +48,14 @@ from hearth.service.collections import Collections
 from hearth.service.deployments import Deployments
 from hearth.service.examples import Examples
 from hearth.service.files import Files
+from hearth.service.history import History
 from hearth.service.idempotency import Idempotency
 from hearth.service.inputs import Inputs
+from hearth.service.language import Language
 from hearth.service.limits import Limits
 from hearth.service.models import Models
+from hearth.service.monitoring import Monitoring
 from hearth.service.predictions import Predictions
-from hearth.service.language import Language
 from hearth.service.pushes import Pushes
 from hearth.service.scaling import Scalings
 from hearth.service.search import Search
@@ -61,6 +66,7 @@ from hearth.service.showing import Showing
 from hearth.service.signin import SignIn
 from hearth.service.streams import Streams
 from hearth.service.trainings import Trainings
+from hearth.service.usage import Usage
 from hearth.service.versions import Resolver
 from hearth.settings import HardwareSetting, Settings, rate_limits
 from hearth.store.base import Store
@@ -132,11 +138,13 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
         stack.push_async_callback(sender.close)
         stack.push_async_callback(fetcher.close)
         given = {sku: _stated(setting) for sku, setting in settings.hardware.items()}
-        hardware = priced(offered(await asyncio.to_thread(devices.detect)), given)
+        found = await asyncio.to_thread(devices.detect)
+        gpus = devices.visible(found, os.environ.get("CUDA_VISIBLE_DEVICES"))
+        hardware = priced(offered([gpu for _, gpu in gpus] or found), given)
         await store.search.set_pages(await asyncio.to_thread(handbook.load, handbook.folder()))
         streams = Streams(store=store, bus=ground.bus, key=secrets.derive("streams"))
         wire = Wire(tokens=streams, shapes=Shapes(store.versions.get), show_aborted=settings.show_aborted)
-        engine = _engine(ground, wire, fetcher, sender, hardware)
+        engine = _engine(ground, wire, fetcher, sender, hardware, gpus)
         services = _services(ground, wire, streams, engine, hardware)
         await engine.start()
         stack.push_async_callback(engine.stop)
@@ -154,7 +162,12 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
 
 
 def _engine(
-    ground: _Ground, wire: Wire, fetcher: HttpFetcher, sender: HttpSender, hardware: Sequence[Hardware]
+    ground: _Ground,
+    wire: Wire,
+    fetcher: HttpFetcher,
+    sender: HttpSender,
+    hardware: Sequence[Hardware],
+    gpus: Sequence[tuple[str, Device]],
 ) -> Engine:
     settings, environ = ground.settings, dict(os.environ)
     owner = Owner.of(settings.data / "run")
@@ -172,12 +185,19 @@ def _engine(
         cache=settings.data / "cache",
         variables=settings.model_environment,
         owner=owner,
+        limits=InstanceLimits(
+            memory=settings.instance_memory or budget(settings.memory),
+            cpus=settings.instance_cpus,
+            file_size=settings.instance_file_size,
+        ),
     )
-    own = ("folder", "single", "hardware")
+    own = ("folder", "single", "hardware", "machine", "gpu_names")
     options = EngineOptions(
         folder=settings.data / "work",
         single=settings.database is None,
         hardware=tuple(known.sku for known in hardware),
+        machine=_machine(settings, gpus),
+        gpu_names=tuple(name for name, _ in gpus),
         **{
             name: getattr(settings, name)
             for name in EngineOptions.__struct_fields__
@@ -216,13 +236,15 @@ def _services(ground: _Ground, wire: Wire, streams: Streams, engine: Engine, har
     )
     inputs = Inputs(store=store, blobs=blobs, sealer=sealer, clock=clock, inline_limit=settings.inline_limit)
     predictions = Predictions(store=store, bus=bus, versions=versions, inputs=inputs, clock=clock)
-    accounts = Accounts(store=store, sealer=sealer, clock=clock)
     sessions = Sessions(
         store=store,
         clock=clock,
         key=secrets.derive("sessions"),
         life=settings.session_life,
         ttl=60.0 if settings.database is None else 2.0,
+    )
+    accounts = Accounts(
+        store=store, sealer=sealer, clock=clock, retention=settings.retention, changed=sessions.changed
     )
     deployments = Deployments(
         store=store,
@@ -274,6 +296,10 @@ def _services(ground: _Ground, wire: Wire, streams: Streams, engine: Engine, har
         sharing=Sharing(store=store, blobs=blobs, models=models, predictions=predictions),
         showing=Showing(store=store, blobs=blobs, clock=clock, models=models),
         signin=SignIn(store=store, clock=clock, accounts=accounts, sessions=sessions),
+        history=History(predictions=predictions),
+        usage=Usage(store=store, clock=clock, hardware=hardware),
+        monitoring=Monitoring(store=store, clock=clock, deployments=deployments),
+        language=Language(versions=versions, deployments=deployments),
         limits=Limits(store=store, clock=clock, server=Rates(*rate_limits(settings.rate_limits))),
         idempotency=Idempotency(store=store, clock=clock),
         seeds=seeds,
@@ -287,11 +313,26 @@ def _services(ground: _Ground, wire: Wire, streams: Streams, engine: Engine, har
 def _web(ground: _Ground, services: Services) -> Web:
     shared = {name: getattr(services, name) for name in WebServices.__struct_fields__ if hasattr(services, name)}
     options = {name: getattr(ground.settings, name) for name in WebOptions.__struct_fields__}
-    return Web(WebServices(**shared, now=ground.clock.now), WebOptions(**options))
+
+    async def render(prediction: Prediction, origin: str) -> bytes:
+        if prediction.kind is PredictionKind.TRAINING:
+            return encode(services.wire.training(prediction, origin), origin)
+        return encode(await services.wire.read(prediction, origin), origin)
+
+    return Web(WebServices(**shared, render=render, now=ground.clock.now), WebOptions(**options))
+
+
+def _machine(settings: Settings, gpus: Sequence[tuple[str, Device]]) -> Machine:
+    """What instances may take together."""
+    return Machine(
+        instances=settings.max_instances,
+        memory=budget(settings.memory),
+        most=settings.instance_memory,
+        gpus=tuple(Gpu(index=n, sku=kind_of(gpu), memory=gpu.memory) for n, (_, gpu) in enumerate(gpus)),
+    )
 
 
 def _policy(settings: Settings) -> AddressPolicy:
-        language=Language(versions=versions, deployments=deployments),
     # Behind a proxy callers are elsewhere, whatever this server listens on.
     try:
         allowed = parse_networks(settings.allow_addresses)

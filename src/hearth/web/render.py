@@ -16,6 +16,8 @@ from hearth.web import assets, csrf
 from hearth.web.links import file_url
 from hearth.web.markdown import code, markdown
 from hearth.web.request import Request
+from hearth.web.versions import type_name
+from hearth.web.widgets import limits, slider_step
 
 
 class Renderer:
@@ -36,10 +38,13 @@ class Renderer:
             hue=hue,
             iso=iso,
             json=as_json,
+            limits=limits,
             markdown=markdown,
             seconds=seconds,
             short=short,
             size=size,
+            slider_step=slider_step,
+            type_name=type_name,
         )
         self._environment.tests.update(reference=lambda value: isinstance(value, str) and bool(parse_reference(value)))
         self._environment.globals.update(static=assets.url, version=__version__, file_url=file_url)

@@ -58,7 +58,8 @@ class Request:
         self._renderer = renderer
         self._form: forms.Form | None = None
         pairs = parse_qsl(scope.get("query_string", b"").decode("utf-8", "replace"), keep_blank_values=True)
-        self._query = pairs
+        self.pairs = pairs
+        """The query, in order."""
         self.query = dict(reversed(pairs))
         """The first value of each parameter."""
         self.cookies = _cookies(self.header(b"cookie"))
@@ -69,7 +70,7 @@ class Request:
 
     def all(self, name: str) -> list[str]:
         """Every value of a query parameter."""
-        return [value for key, value in self._query if key == name]
+        return [value for key, value in self.pairs if key == name]
 
     @property
     def caller(self) -> Account:

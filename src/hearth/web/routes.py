@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hearth.web import assets, home, signin, theme
+from hearth.web import assets, home, live, models, playground, predictions, signin, theme
 from hearth.web.route import Route
 
 ROUTES: tuple[Route, ...] = (
@@ -10,4 +10,8 @@ ROUTES: tuple[Route, ...] = (
     *theme.ROUTES,
     *signin.ROUTES,
     *home.ROUTES,
+    *live.ROUTES,
+    *predictions.ROUTES,
+    *models.ROUTES,
+    *playground.ROUTES,
 )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import msgspec
 
 if TYPE_CHECKING:
     from hearth.bus.base import Bus
+    from hearth.domain.prediction import Prediction
     from hearth.service.accounts import Accounts
     from hearth.service.collections import Collections
     from hearth.service.deployments import Deployments
@@ -51,5 +52,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     showing: Showing
     signin: SignIn
     bus: Bus
+    render: Callable[[Prediction, str], Awaitable[bytes]]
+    """A prediction as the API gives it, with addresses under an origin."""
     now: Callable[[], float]
     """Seconds since 1970."""

@@ -5,3 +5,5 @@ import "./theme.js";
 import "./time.js";
 import "./toast.js";
 import "./dialog.js";
+import "./live.js";
+import "./output.js";

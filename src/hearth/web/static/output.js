@@ -1,0 +1,62 @@
+// What came out: pictures enlarge, text turns into Markdown and back, and can be copied.
+import { toast } from "./toast.js";
+
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[data-zoom]");
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  const all = [...(link.closest(".pieces") ?? link.parentElement).querySelectorAll("a[data-zoom]")];
+  lightbox(all.map((each) => each.href), all.indexOf(link));
+});
+
+function lightbox(urls, at) {
+  const dialog = document.createElement("dialog");
+  dialog.className = "lightbox";
+  dialog.setAttribute("aria-label", "Picture");
+  dialog.innerHTML = '<img alt=""><div class="row"><span class="row"><button class="button small" data-step="-1" aria-label="Previous">←</button><button class="button small" data-step="1" aria-label="Next">→</button></span><button class="button small" data-close>Close</button></div>';
+  const step = (by) => {
+    at = (at + by + urls.length) % urls.length;
+    dialog.querySelector("img").src = urls[at];
+  };
+  dialog.querySelector(".row .row").hidden = urls.length < 2;
+  dialog.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-step]");
+    if (button) step(Number(button.dataset.step));
+  });
+  dialog.addEventListener("keydown", (event) => {
+    if (event.key === "ArrowRight") step(1);
+    if (event.key === "ArrowLeft") step(-1);
+  });
+  dialog.addEventListener("close", () => dialog.remove());
+  document.body.append(dialog);
+  step(0);
+  dialog.showModal();
+}
+
+document.addEventListener("click", async (event) => {
+  const run = event.target.closest(".run");
+  const toggle = event.target.closest("[data-markdown]");
+  if (run && toggle) {
+    const box = run.querySelector(".text-output");
+    const on = box.dataset.view !== "markdown";
+    box.dataset.view = on ? "markdown" : "plain";
+    toggle.setAttribute("aria-pressed", String(on));
+    toggle.classList.toggle("quiet", !on);
+  }
+  if (run && event.target.closest("[data-copy-output]")) {
+    await navigator.clipboard.writeText(run.querySelector('[data-part="text"]')?.textContent ?? "");
+    toast("Copied.");
+  }
+});
+
+// Sharing puts the link into the clipboard as well.
+document.addEventListener("htmx:afterRequest", async (event) => {
+  const form = event.target.closest?.("form[data-share]");
+  if (!form || !event.detail.successful || form.querySelector("[name=shared]").value !== "yes") return;
+  try {
+    await navigator.clipboard.writeText(form.dataset.share);
+    toast("The link is in your clipboard.");
+  } catch {
+    // no clipboard on this page: the link stands under the buttons
+  }
+});
