@@ -163,13 +163,29 @@ class BuildFailed(HearthError):
     code = "build_failed"
 
 
+class Shortage(NamedTuple):
+    """Memory ran out."""
+
+    had: int = 0
+    """Bytes that there were, as far as known."""
+    gpu: bool = False
+
+
 class SetupFailed(HearthError):
     """The model's setup failed."""
 
     code = "setup_failed"
 
-    def __init__(self, message: str | None = None, *, logs: str = "", hint: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        logs: str = "",
+        hint: str | None = None,
+        shortage: Shortage | None = None,
+    ) -> None:
         self.logs = logs
+        self.shortage = shortage
         super().__init__(message, hint=hint)
 
 
@@ -179,10 +195,17 @@ class InstanceLost(HearthError):
     code = "instance_lost"
 
     def __init__(
-        self, message: str | None = None, *, started: bool = True, logs: str = "", hint: str | None = None
+        self,
+        message: str | None = None,
+        *,
+        started: bool = True,
+        logs: str = "",
+        hint: str | None = None,
+        shortage: Shortage | None = None,
     ) -> None:
         self.started = started
         self.logs = logs
+        self.shortage = shortage
         super().__init__(message, hint=hint)
 
 

@@ -69,8 +69,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     allow_addresses: tuple[str, ...] = ()
     """Networks that may be reached even so: `10.1.0.0/16`."""
 
-    max_instances: int = 8
-    """Instances at the same time, over all models."""
+    memory: int | None = None
+    """Memory for all instances together. Default: what the machine has, or the cgroup that the server runs in, less
+    a tenth, at least a gigabyte."""
+    instance_memory: int | None = None
+    """The most that one instance may take; beyond, it is ended. Default: as much as `memory`."""
+    instance_cpus: float | None = None
+    """CPUs that one instance may use; `1.5` with cgroups, whole ones without. Default: all."""
+    instance_file_size: int | None = None
+    """The size of any one file that an instance may write. Default: no limit. Linux only."""
+    unknown_memory: int = 1_000_000_000
+    """Memory reserved for an instance of a version of which nothing is known: no version of its model has run, and
+    its folder holds no weights."""
+    max_instances: int = 64
+    """Instances at the same time, over all models. `memory` is what bounds them; this guards against thousands of
+    small ones."""
     max_instances_per_version: int = 1
     """How many of them one version may have when its line grows."""
     idle_timeout: float = 300.0

@@ -11,6 +11,8 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from hearth.domain.priority import Priority
+
 T = TypeVar("T")
 Status = Literal["starting", "processing", "succeeded", "failed", "canceled", "aborted"]
 
@@ -23,6 +25,18 @@ class Urls(msgspec.Struct, frozen=True):
     cancel: str
     web: str
     stream: str | UnsetType = UNSET
+
+
+class QueueBody(msgspec.Struct, frozen=True, kw_only=True):
+    """Ours: where a prediction waits, as of now."""
+
+    position: int | None
+    """From 1, the next to be served; null beyond the first thousand."""
+    ahead: int | None
+    expected_start: Moment | None
+    """Null where nobody can tell: nothing has run yet that it could be told from."""
+    because: str
+    """The same as `reason`."""
 
 
 class PredictionBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +53,10 @@ class PredictionBody(msgspec.Struct, frozen=True, kw_only=True):
     status: Status
     reason: str | UnsetType = UNSET
     """Ours: one sentence on what it waits for, until it starts."""
+    queue: QueueBody | UnsetType = UNSET
+    """Ours: until it starts."""
+    priority: Priority
+    """Ours."""
     source: Literal["api", "web"] | UnsetType = UNSET
     data_removed: bool
     created_at: Moment
@@ -72,6 +90,8 @@ class TrainingBody(msgspec.Struct, frozen=True, kw_only=True):
     status: Status
     reason: str | UnsetType = UNSET
     """Ours: one sentence on what it waits for, until it starts."""
+    queue: QueueBody | UnsetType = UNSET
+    """Ours: until it starts."""
     source: Literal["api", "web"]
     data_removed: bool
     created_at: Moment
@@ -179,6 +199,8 @@ class TokenBody(msgspec.Struct, frozen=True, kw_only=True):
     hint: str
     created_at: Moment
     disabled_at: Moment | None
+    priority: Priority
+    """The most urgent that its predictions may be."""
 
 
 class NewTokenBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -250,6 +272,12 @@ class InstanceBody(msgspec.Struct, frozen=True, kw_only=True):
     idle_since: Moment | None
     pid: int | None
     memory: int | None
+    """Bytes now, `peak` at most so far; `reserved` is what is kept for it."""
+    peak: int | None
+    reserved: int | None
+    gpus: tuple[int, ...]
+    gpu_memory: int | None
+    """Bytes on the fullest of its GPUs."""
     predictions: tuple[str, ...]
     batch_size: float | None
     """Predictions in a group, the mean of its latest 20; null if it has run none."""

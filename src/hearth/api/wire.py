@@ -29,6 +29,7 @@ from hearth.api.bodies import (
     PredictionBody,
     PushBody,
     PushUrls,
+    QueueBody,
     ReleaseBody,
     Status,
     TokenBody,
@@ -44,7 +45,7 @@ from hearth.domain.events import Event
 from hearth.domain.file import File, parse_reference
 from hearth.domain.instance import InstanceView
 from hearth.domain.model import Build, Model, Version
-from hearth.domain.prediction import Phase, Prediction, PredictionKind
+from hearth.domain.prediction import Phase, Place, Prediction, PredictionKind
 from hearth.domain.webhook import Attempt, Delivery
 from hearth.service.files import Link
 
@@ -129,6 +130,7 @@ class Wire:
             error=record.error or None,
             status=self._status[record.phase],
             reason=record.reason if record.reason and record.phase in _WAITING else UNSET,
+            queue=UNSET if record.place is None else queue(record.place),
             source="api" if record.source == "api" else "web",
             data_removed=record.data_removed,
             created_at=moment(record.created_at),
@@ -155,6 +157,7 @@ class Wire:
             logs="",
             error=None,
             status="starting",
+            priority=prediction.priority,
             data_removed=False,
             created_at=datetime.fromtimestamp(prediction.created_at, UTC),
             deadline=UNSET if prediction.deadline is None else moment(prediction.deadline),
@@ -190,6 +193,8 @@ class Wire:
             error=prediction.error or None,
             status=self._status[prediction.phase],
             reason=prediction.reason if prediction.reason and prediction.phase in _WAITING else UNSET,
+            queue=UNSET if prediction.place is None else queue(prediction.place),
+            priority=prediction.priority,
             source="api" if prediction.source == "api" else "web",
             data_removed=prediction.data_removed,
             created_at=datetime.fromtimestamp(prediction.created_at, UTC),
@@ -208,6 +213,15 @@ class Wire:
             return Urls(get, f"{get}/cancel", f"{origin}/p/{id}")
         room = "files" if shape.stream is StreamKind.FILES else "streams"
         return Urls(get, f"{get}/cancel", f"{origin}/p/{id}", f"{origin}/v1/{room}/{self._token(id)}")
+
+
+def queue(place: Place) -> QueueBody:
+    return QueueBody(
+        position=None if place.ahead is None else place.ahead + 1,
+        ahead=place.ahead,
+        expected_start=_maybe(place.starts_at),
+        because=place.because,
+    )
 
 
 def _lines(logs: str) -> str:
@@ -315,6 +329,7 @@ def token(record: Token) -> TokenBody:
         hint=record.hint,
         created_at=moment(record.created_at),
         disabled_at=_maybe(record.disabled_at),
+        priority=record.priority,
     )
 
 
@@ -354,6 +369,10 @@ def instance(view: InstanceView) -> InstanceBody:
         idle_since=_maybe(view.idle_since),
         pid=view.pid,
         memory=view.memory,
+        peak=view.peak,
+        reserved=view.reserved,
+        gpus=view.gpus,
+        gpu_memory=view.gpu_memory,
         predictions=view.predictions,
         batch_size=view.batch_size,
         boot_seconds=view.boot_seconds,

@@ -39,6 +39,8 @@ class Withdrawn(msgspec.Struct, frozen=True, kw_only=True):
 class CancelRequested(msgspec.Struct, frozen=True, kw_only=True):
     prediction_id: str
     because: str = "user"
+    by: str | None = None
+    """The username."""
 
 
 class BuildQueued(msgspec.Struct, frozen=True, kw_only=True):

@@ -22,6 +22,9 @@ from hearth.cli.connection import Client, Failure, data_folder, find
 from hearth.cli.options import Data, Json
 from hearth.cli.output import out, show_json, size
 from hearth.cog.interpreters import installed
+from hearth.runtime import memory
+from hearth.runtime.limits import Enforcer, InstanceLimits, budget
+from hearth.settings import SettingsInvalid, load
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -47,6 +50,7 @@ def doctor(
         lambda: _links(folder),
         lambda: _port(port),
         _memory,
+        _limits,
         _accelerators,
         lambda: _server(data),
     )
@@ -137,10 +141,30 @@ def _port(port: int) -> Finding:
 
 def _memory() -> Finding:
     try:
-        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (ValueError, OSError):
-        return Finding("Memory", "warn", "unknown on this system")
-    return Finding("Memory", "ok" if total > 2 * 10**9 else "warn", f"{size(total)}, {os.cpu_count()} CPUs")
+        wanted = load().memory
+    except SettingsInvalid:
+        wanted = None
+    there, models = memory.total(), budget(wanted)
+    if there is None or models is None:
+        return Finding("Memory", "warn", "unknown on this system", "say how much models may take: HEARTH_MEMORY")
+    says = f"{size(there)}, of which models may take {size(models)}; {os.cpu_count()} CPUs"
+    return Finding("Memory", "ok" if there > 2 * 10**9 else "warn", says)
+
+
+def _limits() -> Finding:
+    """What `hearth serve` would enforce with the settings as they are here, and by what."""
+    try:
+        settings = load()
+    except SettingsInvalid as error:
+        return Finding("Limits", "bad", str(error), "correct the setting")
+    most = settings.instance_memory or budget(settings.memory)
+    limits = InstanceLimits(memory=most, cpus=settings.instance_cpus, file_size=settings.instance_file_size)
+    enforcer = Enforcer.detect(limits, "doctor", take=False)
+    says = "; ".join(enforcer.told())
+    if enforcer.cgroups is not None or sys.platform != "linux":
+        return Finding("Limits", "ok", says)
+    mend = "systemd-run --user --scope -p Delegate=yes hearth serve, or Delegate=yes in its unit"
+    return Finding("Limits", "warn", says, mend)
 
 
 def _accelerators() -> Finding:

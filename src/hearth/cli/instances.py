@@ -17,7 +17,7 @@ def ps(json: Json = False, data: Data = None) -> None:
         show_json(found)
         return
     table(
-        ("INSTANCE", "MODEL", "VERSION", "FOR", "STATE", "SLOTS", "MEMORY", "SINCE", "BECAUSE"),
+        ("INSTANCE", "MODEL", "VERSION", "FOR", "STATE", "SLOTS", "MEMORY", "PEAK", "RESERVED", "GPU", "SINCE", "BECAUSE"),
         [
             (
                 i["id"][-8:],
@@ -27,6 +27,9 @@ def ps(json: Json = False, data: Data = None) -> None:
                 i["state"],
                 _slots(i),
                 size(i["memory"]),
+                size(i["peak"]),
+                size(i["reserved"]),
+                _gpus(i),
                 when(i["started_at"]),
                 i["because"],
             )
@@ -34,6 +37,13 @@ def ps(json: Json = False, data: Data = None) -> None:
         ],
         "No instances. The first prediction of a model boots one.",
     )
+
+
+def _gpus(instance: dict[str, Any]) -> str:
+    """`0: 12.3 GB`, by number."""
+    if not instance["gpus"]:
+        return ""
+    return ",".join(map(str, instance["gpus"])) + f": {size(instance['gpu_memory'])}"
 
 
 def _slots(instance: dict[str, Any]) -> str:

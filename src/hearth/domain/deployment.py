@@ -73,6 +73,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     def lane(self, release: Release) -> Lane:
         return Lane(
             key=f"{self.id}/{release.version}/{release.hardware}",
+            hardware=release.hardware,
             deployment=self.full_name,
             deployment_id=self.id,
             release=release.number,
@@ -90,6 +91,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
         route = self.route
         return Lane(
             key=f"{self.id}/{version_id}/{route.hardware}",
+            hardware=route.hardware,
             deployment=self.full_name,
             deployment_id=self.id,
             release=route.number,

@@ -19,7 +19,8 @@ class Kind(StrEnum):
     ASSIGNED = "assigned"
     """Given to an instance. data: {"instance": id, "because": sentence}."""
     BOOTING = "booting"
-    """Waits for an instance that is starting. data: {"instance": id, "because": sentence}."""
+    """Waits for an instance that is starting. data: {"instance": id, "because": sentence}; how far it is then follows,
+    with "phase" (`boot.BootPhase`), and, when it is ready, "seconds" and "phases", the seconds of each."""
     STARTED = "started"
     """The model's run() began. data: {"instance": id, "attempt": n}."""
     OUTPUT = "output"
@@ -31,7 +32,10 @@ class Kind(StrEnum):
     RETURNED = "returned"
     """Put back in the queue: the machine failed, not the model. data: {"because": sentence}."""
     CANCEL_REQUESTED = "cancel_requested"
-    """Somebody asked for the end. data: {"because": "user"|"deadline"|"time limit"}."""
+    """Somebody asked for the end. data: {"because": "user"|"deadline"|"time limit"|…, "by": username, if it was one}."""
+    STOPPING = "stopping"
+    """A step on the way to the end that was asked for. data: {"step": "asked"|"grace over"|"killed", "instance": id,
+    "because": sentence}."""
     SUCCEEDED = "succeeded"
     """Terminal. data: {}."""
     FAILED = "failed"

@@ -40,6 +40,22 @@ _NOISE = re.compile(
 _MULTIPLES = (2, 4, 8)
 
 
+ANY_GPU = "gpu"
+"""What a model asks for whose cog.yaml says `gpu: true` and whose hearth.yaml names no SKU."""
+_SKU = re.compile(r"(gpu-.+?)(?:-(\d+)x)?")
+
+
+def kind_of(device: Device) -> str:
+    """The SKU of one such device."""
+    return _kind(device)[0]
+
+
+def gpus_of(sku: str) -> tuple[int, str | None]:
+    """How many GPUs a SKU means, and of which kind: `gpu-a40-large-2x` is two `gpu-a40-large`."""
+    match = _SKU.fullmatch(sku)
+    return (int(match[2] or 1), match[1]) if match else (0, None)
+
+
 def offered(devices: Iterable[Device]) -> list[Hardware]:
     """What this machine offers, CPUs first: each kind of accelerator alone, and in the multiples it has of it."""
     kinds: dict[str, tuple[str, int]] = {}

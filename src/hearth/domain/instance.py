@@ -6,6 +6,8 @@ from enum import StrEnum
 
 import msgspec
 
+from hearth.domain.boot import Lap
+
 
 class InstanceState(StrEnum):
     STARTING = "starting"
@@ -66,10 +68,24 @@ class InstanceView(msgspec.Struct, frozen=True, kw_only=True):
     idle_since: float | None = None
     pid: int | None = None
     memory: int | None = None
-    """Bytes of resident memory, all its processes."""
+    """Bytes, all its processes; what they share with others counts in part."""
+    peak: int | None = None
+    """The most that it took so far."""
+    reserved: int | None = None
+    """What is kept for it: the most that instances of its version were seen to take."""
+    gpus: tuple[int, ...] = ()
+    """The GPUs that it sees, by their number."""
+    gpu_memory: int | None = None
+    """Bytes on the fullest of them."""
     predictions: tuple[str, ...] = ()
     batch_size: float | None = None
     """Predictions in a group, the mean of the latest; None: it has run no groups."""
     boot_seconds: float | None = None
+    phases: tuple[Lap, ...] = ()
+    """Of its boot: what it has done, and how long each step took, or has taken so far."""
+    expected_seconds: float | None = None
+    """How long such a boot takes, from its beginning, as boots before it did; None: nobody knows."""
+    forked: bool = False
+    """Its model's process was forked from one that had imported its libraries."""
     logs: str = ""
     """The last lines that setup printed."""

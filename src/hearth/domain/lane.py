@@ -13,6 +13,8 @@ import msgspec
 class Lane(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     """Lanes with the same key are the same lane."""
+    hardware: str = "cpu"
+    """The SKU that its instances run on. A model that is moved to another one takes it once its lane has emptied."""
     train: bool = False
     """Its instances run the model's trainer, each of them once."""
     deployment: str | None = None
@@ -26,9 +28,9 @@ class Lane(msgspec.Struct, frozen=True, kw_only=True):
     """None: as many as the server allows for a version. 0: disabled, nothing may run."""
 
 
-def of_version(version_id: str) -> Lane:
-    return Lane(key=version_id)
+def of_version(version_id: str, hardware: str = "cpu") -> Lane:
+    return Lane(key=version_id, hardware=hardware)
 
 
-def of_trainings(version_id: str) -> Lane:
-    return Lane(key=f"train/{version_id}", train=True)
+def of_trainings(version_id: str, hardware: str = "cpu") -> Lane:
+    return Lane(key=f"train/{version_id}", hardware=hardware, train=True)

@@ -85,6 +85,17 @@ class PredictionKind(StrEnum):
     TRAINING = "training"
 
 
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a prediction waits, as of the moment somebody looked."""
+
+    ahead: int | None
+    """How many are served before it if nobody else comes; None for very many."""
+    starts_at: float | None
+    """When it will start, as far as one can tell; None if nothing is known."""
+    because: str
+    """One sentence: its place, what it waits for, and for how long."""
+
+
 class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     """One run of a version. Times are seconds since 1970, UTC."""
 
@@ -125,6 +136,8 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     retention: float | None = None
     """Seconds from its end until its data is removed; None: as the server has it."""
     priority: Priority = Priority.NORMAL
+    place: Place | None = None
+    """While it waits, where somebody looks; not stored."""
 
 
 def transition(prediction: Prediction, step: Step, at: float, reason: str = "") -> Prediction:

@@ -17,6 +17,7 @@ import msgspec
 from hearth.bus.base import Bus
 from hearth.clock import Clock
 from hearth.domain.events import Event, Kind
+from hearth.domain.hardware import ANY_GPU
 from hearth.domain.model import Build, BuildState, Model, Recipe, SourceFile, Version
 from hearth.engine.showcase import Showcase
 from hearth.engine.sources import Sources
@@ -215,6 +216,8 @@ class Builds:
         for name in model.undecided:
             if about.get(name):
                 fields[name] = about[name]
+        if fields.get("hardware") == ANY_GPU:
+            fields["hardware"] = next((sku for sku in self._hardware if sku.startswith("gpu-")), self._hardware[0])
         if fields.get("hardware", self._hardware[0]) not in self._hardware:
             sku = fields.pop("hardware")
             lines.write(f"Warning: hearth.yaml: hardware: {sku} is not here; there are {', '.join(self._hardware)}")

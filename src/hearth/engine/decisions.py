@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections import deque
+from itertools import count
 from typing import Protocol
 
 from hearth import ids
@@ -50,6 +51,8 @@ class Decisions:
         self._unwritten: list[Decided] = []
         self._waiting: dict[str, str] = {}
         """By lane: the sentence that was noted last, without its numbers."""
+        self._numbers = count()
+        """In an id, after the milliseconds: what was decided later sorts later."""
         self._tasks = Tasks()
         self._armed = False
 
@@ -84,7 +87,7 @@ class Decisions:
             self._waiting.pop(lane.key, None)
             self._metrics.decisions[action].inc()
         decided = Decided(
-            id=ids.sortable(),
+            id=f"{ids.sortable()[:10]}{next(self._numbers):016}",
             at=self._clock.now(),
             action=action,
             lane=lane.key,

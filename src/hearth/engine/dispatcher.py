@@ -12,33 +12,38 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from msgspec.structs import replace
 
 from hearth.clock import Clock
+from hearth.domain.boot import DOES, BootPhase
 from hearth.domain.events import Kind
 from hearth.domain.lane import Lane, of_version
 from hearth.domain.model import Version
-from hearth.domain.prediction import Step
+from hearth.domain.prediction import Place, Step
+from hearth.domain.priority import Priority
 from hearth.engine.alarms import Alarms
 from hearth.engine.batches import Batches, kin
 from hearth.engine.host import Host
 from hearth.engine.live import Live
 from hearth.engine.metrics import Metrics
 from hearth.engine.options import EngineOptions
+from hearth.engine.places import Places
 from hearth.engine.planner import Planner
 from hearth.engine.pool import Pool
 from hearth.engine.recorder import Recorder
+from hearth.engine.run_times import RunTimes
 from hearth.engine.runner import Runner
 from hearth.engine.sentences import with_lines
 from hearth.engine.supervisor import Supervisor
 from hearth.engine.tasks import Tasks
 from hearth.engine.ticket import Cause, Stage, Ticket
 from hearth.errors import HearthError, SetupFailed
-from hearth.policy.order import place as place_in_line
 
 log = logging.getLogger(__name__)
 
+_EARLY = 256
 _BEFORE_START = {
     Cause.DEADLINE: "its deadline passed before it started",
     Cause.DISABLED: Cause.DISABLED.value,
@@ -58,18 +63,31 @@ class Dispatcher:
         supervisor: Supervisor,
         planner: Planner,
         batches: Batches,
+        times: RunTimes,
+        boot_seconds: Callable[[Version], float | None],
         clock: Clock,
         alarms: Alarms,
         metrics: Metrics,
         options: EngineOptions,
     ) -> None:
         self._recorder, self._supervisor, self._planner = recorder, supervisor, planner
-        self._batches = batches
+        self._batches, self._times = batches, times
         self._clock, self._alarms, self._metrics, self._options = clock, alarms, metrics, options
         self._tasks = Tasks()
         self._closed = False
         self._paused: str | None = None
+        self._early: dict[str, tuple[Cause, str | None]] = {}
+        """Ends that were asked for before the prediction was heard of."""
         self.tickets: dict[str, Ticket] = {}
+        planner.refuse = self._refuse
+        self._places = Places(
+            planner=planner,
+            supervisor=supervisor,
+            times=times,
+            clock=clock,
+            tickets=self.tickets,
+            boot_seconds=boot_seconds,
+        )
 
     # Predictions come and go
 
@@ -84,35 +102,78 @@ class Dispatcher:
             self._end_waiting(ticket, Step.CANCEL, Cause.DISABLED.value)
             self._planner.tidy(pool)
             return
+        if self._early and (early := self._early.pop(ticket.id, None)) is not None:
+            self._end_early(pool, ticket, *early)
+            return
         deadline = live.prediction.deadline
         if deadline is not None:
             left = deadline - self._clock.now()
+            if left <= 0:
+                self._end_early(pool, ticket, Cause.DEADLINE, None)
+                return
             ticket.deadline = self._alarms.after(left, lambda: self.cancel(ticket.id, Cause.DEADLINE))
+        priority = live.prediction.priority
+        if priority is Priority.INTERACTIVE:
+            pool.interactive_at = max(pool.interactive_at, live.prediction.created_at)
         host = pool.free() if pool.gathering is None and not pool.line and not self._closed else None
-        if host is not None:
+        if host is not None and (priority is not Priority.BATCH or pool.open_to_batch(self._clock.now())):
             self._assign(ticket, host)
         else:
             self._wait(pool, ticket)
 
+    def _end_early(self, pool: Pool, ticket: Ticket, cause: Cause, by: str | None) -> None:
+        """Its end was asked for before it came."""
+        ticket.live.explain = None
+        pool.join(ticket, self._clock.now())
+        self.cancel(ticket.id, cause, by)
+
     def _wait(self, pool: Pool, ticket: Ticket, *, front: bool = False) -> None:
         ticket.stage = Stage.WAITING
         ticket.live.explain = lambda: self._explain(pool, ticket)
-        (pool.line.push_front if front else pool.line.push)(ticket.account, ticket.id, ticket)
+        self._times.want(pool.version.id, pool.lane.train)
+        pool.join(ticket, self._clock.now(), front=front)
         if pool.gathering is not None:
             self._gather(pool, ticket, again=front)
             if ticket.stage is not Stage.WAITING or (pool.free() is not None and not self._closed):
                 return
+        else:
+            self._serve(pool)
+            if ticket.stage is not Stage.WAITING:
+                return
         self._planner.plan(pool)
 
-    def _explain(self, pool: Pool, ticket: Ticket) -> str:
-        if self._paused is not None:
-            return f"the server is paused: {self._paused}"
+    def _serve(self, pool: Pool) -> None:
+        """Who waits into free slots, each by itself."""
+        while not self._closed and (host := pool.free()) is not None and (ticket := self._called(pool)) is not None:
+            self._assign(ticket, host)
+
+    def _called(self, pool: Pool) -> Ticket | None:
+        """The next in line, unless the slot is kept for more urgent work; then it is asked again in time."""
+        now = self._clock.now()
+        ticket = pool.next(now)
+        if ticket is None and pool.opening is None and (wait := pool.opens(now)) is not None:
+            pool.opening = self._alarms.after(wait, lambda: self._opened(pool))
+        return ticket
+
+    def _opened(self, pool: Pool) -> None:
+        pool.opening = None
+        if pool.gathering is not None:
+            self._fill(pool)
+        else:
+            self._serve(pool)
+
+    def _explain(self, pool: Pool, ticket: Ticket) -> Place:
         if self._closed:
-            return "the server is stopping; it runs after the restart"
-        place = place_in_line(pool.line.position(ticket.account, ticket.id))
-        if pool.gathering is not None and pool.free() is not None:
-            return f"{place}; it waits up to {pool.gathering.max_wait:g} s for others to run with"
-        return f"{place}; {self._planner.explain(pool)}"
+            stopping = "the server is stopping; it runs after the restart"
+            because = stopping if self._paused is None else f"the server is paused: {self._paused}"
+            ahead = pool.line.position(ticket.id, self._clock.now())
+            return Place(ahead=ahead, starts_at=None, because=because)
+        because = None
+        if pool.free() is not None:
+            because = "the free slot is kept for interactive work"
+            if pool.gathering is not None and pool.opening is None:
+                because = f"it waits up to {pool.gathering.max_wait:g} s for others to run with"
+        return self._places.of(pool, ticket, because)
 
     # Groups
 
@@ -136,9 +197,9 @@ class Dispatcher:
                 if pool.meeting is None:
                     pool.meeting = self._alarms.after(delay, lambda: self._met(pool))
                 return
-            if delay is None:
+            if delay is None or (first := self._called(pool)) is None:
                 return
-            self._assign_group(pool, host, gathering.take(pool.line.pop().id))
+            self._assign_group(pool, host, gathering.take(first.id))
 
     def _met(self, pool: Pool) -> None:
         pool.meeting = None
@@ -150,13 +211,14 @@ class Dispatcher:
         group = self._batches.group(host, members, pool.batching)
         self._supervisor.take(host, group.id)
         for ticket in members:
-            pool.line.remove(ticket.account, ticket.id)
+            pool.line.remove(ticket.id)
             self._assign(ticket, host)
 
     def _assign(self, ticket: Ticket, host: Host) -> None:
         """Give it a slot, or its part of a group's, and a task for the rest of its life."""
         ticket.host, ticket.instance, ticket.stage = host, host.id, Stage.GIVEN
         ticket.live.explain = None
+        self._planner.pools[host.lane.key].line.took(ticket.account, ticket.id, ticket.live.prediction.priority)
         if ticket.seat is None:
             self._supervisor.take(host, ticket.id)
         self._metrics.queue_wait.observe(self._clock.now() - ticket.live.prediction.created_at)
@@ -181,6 +243,9 @@ class Dispatcher:
         host, ticket.host = ticket.host, None
         if host is None:
             return
+        pool = self._planner.pools.get(host.lane.key)
+        if pool is not None:
+            pool.line.ended(ticket.id)
         holder, seat = ticket.id, ticket.seat
         if seat is not None:
             ticket.seat, holder = None, seat.group.id
@@ -221,16 +286,23 @@ class Dispatcher:
 
     # Ends that were asked for
 
-    def cancel(self, prediction_id: str, cause: Cause) -> None:
-        """Somebody wants it to end; the first cause counts."""
+    def cancel(self, prediction_id: str, cause: Cause, by: str | None = None) -> None:
+        """Somebody wants it to end, `by` name; the first cause counts. One that is not known here has ended, or is yet
+        to be heard of: then it ends as soon as it comes."""
         ticket = self.tickets.get(prediction_id)
-        if ticket is None or ticket.cause is not None or ticket.live.finishing:
+        if ticket is None:
+            self._early[prediction_id] = (cause, by)
+            if len(self._early) > _EARLY:
+                del self._early[next(iter(self._early))]
+            return
+        if ticket.cause is not None or ticket.live.finishing:
             return
         ticket.cause = cause
         live = ticket.live
         if cause is Cause.USER:
             live.become(replace(live.prediction, cancel_requested_at=self._clock.now()))
-        self._recorder.note(live, Kind.CANCEL_REQUESTED, {"because": cause.value})
+        asked = {"because": cause.value}
+        self._recorder.note(live, Kind.CANCEL_REQUESTED, asked if by is None else {**asked, "by": by})
         if ticket.stage is Stage.WAITING:
             self._unqueue(ticket)
             aborts = cause is Cause.DEADLINE
@@ -239,7 +311,7 @@ class Dispatcher:
                 Step.ABORT if aborts else Step.CANCEL,
                 _BEFORE_START.get(cause, "canceled on request before it started"),
             )
-        elif ticket.stage is Stage.STAGING and ticket.task is not None:
+        elif ticket.stage in (Stage.STAGING, Stage.STORING) and ticket.task is not None:
             ticket.task.cancel()
         elif ticket.stage is Stage.RUNNING:
             self.stop_run(ticket)
@@ -251,6 +323,7 @@ class Dispatcher:
         """Ask the model to stop; when the grace is over, its instance ends."""
         self._tasks.spawn(self._ask(ticket), f"cancel {ticket.id}")
         if ticket.grace is None:
+            self._recorder.stopping(ticket.live, "asked", ticket.instance, "the model is asked to stop")
             ticket.grace = self._alarms.after(self._options.cancel_grace, lambda: self._kill(ticket))
 
     async def _ask(self, ticket: Ticket) -> None:
@@ -271,8 +344,9 @@ class Dispatcher:
     def _kill(self, ticket: Ticket) -> None:
         if ticket.host is not None and ticket.stage is Stage.RUNNING:
             ticket.killed = True
-            because = f"prediction {ticket.id} did not stop within {self._options.cancel_grace:g} s"
-            self._supervisor.end(ticket.host, because, 0)
+            grace = f"did not stop within {self._options.cancel_grace:g} s"
+            self._recorder.stopping(ticket.live, "grace over", ticket.instance, f"it {grace}; its instance is ended")
+            self._supervisor.end(ticket.host, f"prediction {ticket.id} {grace}", 0)
 
     def _end_waiting(self, ticket: Ticket, step: Step, because: str = "", error: str | None = None) -> None:
         ticket.stage = Stage.STORING
@@ -297,12 +371,15 @@ class Dispatcher:
             return
         if pool.gathering is not None:
             self._fill(pool)
-        while pool.gathering is None and pool.line and host.free:
-            self._assign(pool.line.pop(), host)
+        while pool.gathering is None and pool.line and host.free and (ticket := self._called(pool)) is not None:
+            self._assign(ticket, host)
         if host.lane.train and host.free and not host.running:
             self._supervisor.end(host, "no training waits for it", 0)
         if not host.running:
             self._planner.plan_kept_out()
+
+    def phase(self, host: Host, phase: BootPhase) -> None:
+        self._planner.booting(host, {"phase": phase.value, "because": DOES[phase]})
 
     def ready(self, host: Host) -> None:
         pool = self._planner.ready(host)
@@ -314,10 +391,13 @@ class Dispatcher:
         pool = self._planner.failed(host, error.message)
         if pool.hosts:
             return
-        text = with_lines(error.message, error.logs)
+        self._refuse(pool, with_lines(error.message, error.logs))
+
+    def _refuse(self, pool: Pool, error: str) -> None:
+        """Fail everybody who waits in it."""
         for ticket in list(pool.line):
             pool.leave(ticket)
-            self._end_waiting(ticket, Step.FAIL, error=text)
+            self._end_waiting(ticket, Step.FAIL, error=error)
 
     def gone(self, host: Host) -> None:
         self._planner.gone(host)

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from typing import assert_never
 
+from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
 from hearth import ids
@@ -32,8 +33,10 @@ from hearth.clock import Clock
 from hearth.domain.decision import Decided
 from hearth.domain.model import Version
 from hearth.domain.overview import Overview
+from hearth.domain.prediction import Prediction
 from hearth.engine.alarms import Alarms
 from hearth.engine.batches import Batches
+from hearth.engine.boots import Boots
 from hearth.engine.builder import Builds
 from hearth.engine.courier import Courier
 from hearth.engine.decisions import Decisions
@@ -43,11 +46,13 @@ from hearth.engine.inputs import Inputs, Opener
 from hearth.engine.metrics import Metrics
 from hearth.engine.options import EngineOptions
 from hearth.engine.outputs import Outputs
+from hearth.engine.packing import Packing
 from hearth.engine.planner import Planner
 from hearth.engine.reaper import Reaper
 from hearth.engine.recorder import Recorder
 from hearth.engine.remover import Remover
 from hearth.engine.rollouts import Rollouts
+from hearth.engine.run_times import RunTimes
 from hearth.engine.runner import Runner
 from hearth.engine.sampler import Sampler
 from hearth.engine.scaling import Scalings
@@ -120,12 +125,24 @@ class Engine:
             due=self._courier.wake,
         )
         self._decisions = Decisions(store=store, clock=clock, alarms=alarms, metrics=self.metrics)
+        self._packing = Packing(
+            store=store,
+            clock=clock,
+            metrics=self.metrics,
+            machine=replace(options.machine, instances=options.max_instances),
+            names=options.gpu_names,
+            hardware=options.hardware,
+            unknown=options.unknown_memory,
+        )
+        self._boots = Boots(store)
         self._supervisor = Supervisor(
             runtime=runtime,
             sources=self._sources,
             weights=self._weights,
             bus=bus,
             decisions=self._decisions,
+            packing=self._packing,
+            boots=self._boots,
             clock=clock,
             alarms=alarms,
             metrics=self.metrics,
@@ -134,6 +151,7 @@ class Engine:
         self._planner = Planner(
             recorder=self._recorder,
             supervisor=self._supervisor,
+            packing=self._packing,
             decisions=self._decisions,
             clock=clock,
             alarms=alarms,
@@ -147,11 +165,14 @@ class Engine:
             sealer=sealer,
             limit=options.max_input_file,
         )
+        self._times = RunTimes(store)
         self._dispatcher = Dispatcher(
             recorder=self._recorder,
             supervisor=self._supervisor,
             planner=self._planner,
             batches=Batches(alarms=alarms, metrics=self.metrics, discard=self._inputs.discard),
+            times=self._times,
+            boot_seconds=self._boots.expected,
             clock=clock,
             alarms=alarms,
             metrics=self.metrics,
@@ -179,10 +200,11 @@ class Engine:
             trainings=Trainings(store=store, clock=clock, stored=lambda id: self._scalings.version_added(id)),
             alarms=alarms,
             metrics=self.metrics,
+            packing=self._packing,
             options=options,
             stop=self._dispatcher.stop_run,
             over_limit=self._dispatcher.over_limit,
-            ended=self._sampler.ended,
+            ended=self._ended,
         )
         self._builds = Builds(
             store=store,
@@ -209,6 +231,7 @@ class Engine:
             clock=clock,
             recorder=self._recorder,
             dispatcher=self._dispatcher,
+            times=self._times,
             owner=self.owner,
             options=options,
             learn=learn,
@@ -226,6 +249,7 @@ class Engine:
         await asyncio.to_thread(self._inputs.sweep)
         self._tasks.spawn(self._alarms.run(), "alarms")
         await self._decisions.start()
+        await self._packing.start()
         self._end = self._bus.serve(self.owner, self.handle, self)
         await self._rollouts.start()
         await self._scalings.start()
@@ -249,7 +273,7 @@ class Engine:
                 self._dispatcher.withdraw(work.prediction_id)
             case CancelRequested():
                 cause = Cause.DEADLINE if work.because == Cause.DEADLINE.value else Cause.USER
-                self._dispatcher.cancel(work.prediction_id, cause)
+                self._dispatcher.cancel(work.prediction_id, cause, work.by)
             case BuildQueued():
                 self._builds.add(work.build_id)
             case DeliveryDue():
@@ -287,6 +311,10 @@ class Engine:
     def decisions(self, limit: int) -> list[Decided]:
         return self._decisions.latest(limit)
 
+    def _ended(self, prediction: Prediction) -> None:
+        self._sampler.ended(prediction)
+        self._times.ended(prediction)
+
     def ready(self) -> None:
         """Raises Unavailable, with the reason, while the engine cannot do its work."""
         if self._draining:
@@ -310,6 +338,8 @@ class Engine:
         await self._rollouts.close()
         await self._scalings.close()
         await self._supervisor.close("the server is stopping")
+        await self._runtime.close()
+        await self._boots.close()
         tickets = list(self._dispatcher.tickets.values())
         if tickets:
             settled = [asyncio.ensure_future(self._recorder.settled(ticket.live)) for ticket in tickets]
@@ -320,7 +350,9 @@ class Engine:
             self._recorder.release(ticket.live)
         await self._tasks.close()
         await self._courier.close()
+        await self._times.close()
         await self._decisions.close()
+        await self._packing.close()
         log.info("engine %s has stopped", self.owner, extra={"action": "engine_stopped"})
 
     def _watch(self) -> None:
@@ -329,6 +361,10 @@ class Engine:
         metrics.watch("hearth_predictions_running", "Have a slot.", dispatcher.running)
         metrics.watch_lanes(self._planner.lanes)
         metrics.watch("hearth_store_trouble", "The store refuses writes.", lambda: self._recorder.trouble is not None)
+        hosts = supervisor.hosts.values
+        metrics.watch_memory("budget", lambda: self._packing.machine.memory or 0)
+        metrics.watch_memory("reserved", lambda: self._packing.reserved_memory(hosts()))
+        metrics.watch_memory("used", lambda: self._packing.used_memory(hosts()))
         metrics.watch_instances("booting", lambda: supervisor.count(lambda h: h.booting))
         metrics.watch_instances("ready", lambda: supervisor.count(lambda h: h.free))
         metrics.watch_instances("busy", lambda: supervisor.count(lambda h: h.serving and not h.free))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
+import msgspec
+
+from hearth.domain.boot import BootPhase, Lap
 from hearth.domain.instance import INSTANCE_TRANSITIONS, InstanceState, InstanceView
 from hearth.domain.lane import Lane
 from hearth.domain.model import Version
 from hearth.engine.alarms import Alarm
-from hearth.errors import IllegalTransition
-from hearth.policy.placement import Resident
+from hearth.errors import IllegalTransition, Shortage
 from hearth.runtime.base import Instance
 
 LOG_LINES = 50
@@ -18,10 +20,23 @@ BATCHES = 20
 OVER = frozenset({InstanceState.STOPPED, InstanceState.SETUP_FAILED, InstanceState.LOST})
 
 
+class Grant(msgspec.Struct, frozen=True, kw_only=True):
+    """The room that an instance is given."""
+
+    memory: int = 0
+    gpus: tuple[int, ...] = ()
+    gpu_memory: int | None = 0
+    """Bytes on each of its GPUs; None: all of them."""
+    variables: dict[str, str] = {}
+    """For its processes: which GPUs they see."""
+
+
 class Host:
     """Times ending in `_at` are for records, those ending in `_since` are monotonic."""
 
-    def __init__(self, id: str, version: Version, lane: Lane, because: str, at: float, since: float) -> None:
+    def __init__(
+        self, id: str, version: Version, lane: Lane, because: str, at: float, since: float, grant: Grant
+    ) -> None:
         self.id, self.version, self.lane = id, version, lane
         self.state = InstanceState.STARTING
         self.because = because
@@ -40,11 +55,25 @@ class Host:
         self.idle_at: float | None = None
         self.idle_since: float | None = None
         self.idle_alarm: Alarm | None = None
+        self.grant = grant
         self.memory: int | None = None
+        self.peak: int | None = None
+        """The most memory that it took so far."""
+        self.run_peak = 0
+        """Since it became ready."""
+        self.gpu_memory: int | None = None
+        self.gpu_peak = 0
+        """Both on one GPU, the fullest."""
+        self.worked = False
+        """Since the last look."""
+        self.shortage: Shortage | None = None
+        """Memory ran out for it."""
         self.pid: int | None = None
         self.task: asyncio.Task[None] | None = None
         """Boots it, later ends it."""
         self._lines: deque[str] = deque(maxlen=LOG_LINES)
+        self._phases: list[tuple[BootPhase, float]] = []
+        """Each with its beginning."""
 
     def move(self, state: InstanceState, because: str) -> None:
         """Raises IllegalTransition for a step that instances do not have."""
@@ -55,6 +84,16 @@ class Host:
     def hear(self, text: str) -> None:
         """What setup prints."""
         self._lines.extend(text.splitlines())
+
+    def begin(self, phase: BootPhase, since: float) -> None:
+        """A phase of its boot begins, and the one before is over."""
+        self._phases.append((phase, since))
+
+    def laps(self, now: float) -> tuple[Lap, ...]:
+        """What its boot has taken until `now`, or did take."""
+        now = self.ready_since if self.ready_at is not None else now
+        ends = [since for _, since in self._phases[1:]] + [now]
+        return tuple(Lap(phase, end - since) for (phase, since), end in zip(self._phases, ends, strict=True))
 
     @property
     def logs(self) -> str:
@@ -83,20 +122,13 @@ class Host:
     def over(self) -> bool:
         return self.state in OVER
 
-    def resident(self, now: float, kept: bool) -> Resident:
-        return Resident(
-            id=self.id,
-            lane=self.lane.key,
-            model=self.version.model,
-            busy=len(self.running),
-            serving=self.serving,
-            ending=self.over or self.state is InstanceState.DRAINING,
-            idle=0.0 if self.idle_since is None else now - self.idle_since,
-            kept=kept,
-            train=self.lane.train,
-        )
+    @property
+    def ending(self) -> bool:
+        return self.over or self.state is InstanceState.DRAINING
 
-    def view(self) -> InstanceView:
+    def view(self, now: float, reserved: int | None = None, expected: float | None = None) -> InstanceView:
+        """`now`: monotonic. `reserved`: bytes of memory that are kept for it. `expected`: seconds that its boot takes
+        as far as anybody knows."""
         return InstanceView(
             id=self.id,
             model=self.version.model,
@@ -112,8 +144,15 @@ class Host:
             idle_since=self.idle_at,
             pid=self.pid,
             memory=self.memory,
+            peak=self.peak,
+            reserved=reserved,
+            gpus=self.grant.gpus,
+            gpu_memory=self.gpu_memory if self.grant.gpus else None,
             predictions=self.predictions,
             batch_size=sum(self.batches) / len(self.batches) if self.batches else None,
             boot_seconds=None if self.ready_at is None else self.ready_since - self.started_since,
+            phases=self.laps(now),
+            expected_seconds=expected,
+            forked=self.instance is not None and self.instance.forked,
             logs=self.logs,
         )

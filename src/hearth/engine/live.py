@@ -9,7 +9,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from hearth.domain.events import Event, Kind
-from hearth.domain.prediction import Phase, Prediction
+from hearth.domain.prediction import Phase, Place, Prediction
 from hearth.domain.webhook import Delivery
 from hearth.engine.hooks import Hooks
 
@@ -67,8 +67,8 @@ class Live:
         self.deliveries: list[Delivery] = []
         """For the outbox, with the next write."""
         self.hooks: Hooks | None = None
-        self.explain: Callable[[], str] | None = None
-        """While it waits: the sentence that says why, made when somebody asks."""
+        self.explain: Callable[[], Place] | None = None
+        """While it waits: where it stands and why, made when somebody asks."""
 
     def fold(self, event: Event) -> None:
         """Take in the next event."""
@@ -113,7 +113,8 @@ class Live:
         if prediction.phase.terminal:
             return prediction
         if self.explain is not None and prediction.phase in (Phase.QUEUED, Phase.BOOTING):
-            return replace(prediction, reason=self.explain(), logs=self.logs, events=len(self.events))
+            place = self.explain()
+            return replace(prediction, reason=place.because, place=place, logs=self.logs, events=len(self.events))
         if self._made is None:
             self._made = replace(
                 prediction,

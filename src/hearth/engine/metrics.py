@@ -13,6 +13,8 @@
 | hearth_decisions_total | counter | action | boot, and ends: evict, takeover, idle, stop, failed, lost |
 | hearth_lane_waiting | gauge | model, version, deployment | predictions in this line |
 | hearth_lane_wanted, _ready, _booting | gauge | model, version, deployment | the instances that serve this line |
+| hearth_out_of_memory_total | counter | | instances that memory, or a GPU's, ran out for |
+| hearth_memory_bytes | gauge | kind | budget of all instances, reserved for them, used by them |
 | hearth_queue_wait_seconds | histogram | | from creation to a slot |
 | hearth_run_seconds | histogram | | from the start of the model's run to its end |
 | hearth_batch_size | histogram | | predictions in one run, of versions that group them |
@@ -47,6 +49,7 @@ class Metrics:
         self.boot_seconds = self._histogram("hearth_instance_boot_seconds", "From boot to ready.")
         self.setup_failures = Counter("hearth_setup_failures", "Never became ready.", registry=registry)
         self.instances_lost = Counter("hearth_instances_lost", "Died by themselves.", registry=registry)
+        self.out_of_memory = Counter("hearth_out_of_memory", "Instances that memory ran out for.", registry=registry)
         decisions = Counter("hearth_decisions", "What was done to instances.", ["action"], registry=registry)
         self.decisions = {action: decisions.labels(action.value) for action in (Action.BOOT, *ENDS)}
         self.queue_wait = self._histogram("hearth_queue_wait_seconds", "From creation to a slot.")
@@ -54,6 +57,7 @@ class Metrics:
         self.batch_size = Histogram("hearth_batch_size", "In one run.", buckets=_SIZES, registry=registry)
         attempts = Counter("hearth_webhook_attempts", "Tries to deliver a webhook.", ["result"], registry=registry)
         self.webhooks = {r: attempts.labels(r) for r in ("delivered", "refused", "failed")}
+        self._memory = Gauge("hearth_memory_bytes", "Memory of instances.", ["kind"], registry=registry)
         self._instances = Gauge("hearth_instances", "Instances by state.", ["state"], registry=registry)
 
     def _histogram(self, name: str, text: str) -> Histogram:
@@ -62,6 +66,9 @@ class Metrics:
     def watch(self, name: str, text: str, value: Callable[[], float]) -> None:
         """A gauge that is worked out when somebody asks."""
         Gauge(name, text, registry=self.registry).set_function(value)
+
+    def watch_memory(self, kind: str, value: Callable[[], float]) -> None:
+        self._memory.labels(kind).set_function(value)
 
     def watch_instances(self, state: str, value: Callable[[], float]) -> None:
         self._instances.labels(state).set_function(value)

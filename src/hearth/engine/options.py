@@ -6,6 +6,8 @@ from pathlib import Path
 
 import msgspec
 
+from hearth.policy.placement import Machine
+
 
 class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Sizes are bytes, times are seconds."""
@@ -17,6 +19,12 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     max_instances: int = 8
     max_instances_per_version: int = 1
+    machine: Machine = Machine(instances=8)
+    """What instances may take together; `instances` is filled in from `max_instances`."""
+    gpu_names: tuple[str, ...] = ()
+    """What CUDA calls each GPU of `machine`."""
+    unknown_memory: int = 0
+    """Bytes reserved for an instance of a version that nothing is known of."""
     idle_timeout: float = 300.0
     setup_timeout: float = 600.0
     run_timeout: float = 1800.0

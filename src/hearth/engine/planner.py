@@ -11,12 +11,14 @@ more instance:
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from typing import Any
 
 from msgspec.structs import replace
 
 from hearth.clock import Clock
 from hearth.domain.decision import Action
+from hearth.domain.events import Kind
 from hearth.domain.lane import Lane
 from hearth.domain.model import Version
 from hearth.domain.overview import LaneView
@@ -26,6 +28,7 @@ from hearth.engine.decisions import Notes
 from hearth.engine.host import Host
 from hearth.engine.options import EngineOptions
 from hearth.engine.overview import lane_view
+from hearth.engine.packing import Packing
 from hearth.engine.pool import Pool
 from hearth.engine.recorder import Recorder
 from hearth.engine.supervisor import Supervisor
@@ -33,7 +36,8 @@ from hearth.engine.ticket import Stage, Ticket
 from hearth.engine.watcher import Watcher
 from hearth.policy.autoscale import Load, decide
 from hearth.policy.backoff import boot_delay
-from hearth.policy.placement import Boot, Evict, Hold, place, yields
+from hearth.policy.placement import TAKEOVER, Boot, Evict, Hold, Never, yields
+from hearth.policy.worth import Resident
 
 RETIRED_IDLE = 5.0
 """Seconds that an idle instance of a retired lane stays, for predictions that were still sent its way."""
@@ -49,13 +53,17 @@ class Planner:
         *,
         recorder: Recorder,
         supervisor: Supervisor,
+        packing: Packing,
         decisions: Notes,
         clock: Clock,
         alarms: Alarms,
         options: EngineOptions,
     ) -> None:
         self._recorder, self._supervisor, self._decisions = recorder, supervisor, decisions
+        self._packing = packing
         self._clock, self._alarms, self._options = clock, alarms, options
+        self.refuse: Callable[[Pool, str], None]
+        """Fails those who wait in a lane that can have no instance. Set once, before the first prediction."""
         self.pools: dict[str, Pool] = {}
         self._kept_out: dict[str, Pool] = {}
         """Lanes that want an instance and have no room for it."""
@@ -87,6 +95,7 @@ class Planner:
 
     def reset(self, version_id: str) -> None:
         """Forget setup failures of a version."""
+        self._packing.reset(version_id)
         for pool in [pool for pool in self.pools.values() if pool.version.id == version_id]:
             pool.reset()
             self.plan(pool)
@@ -104,6 +113,10 @@ class Planner:
     def explain(self, pool: Pool) -> str:
         """Why those who wait in this lane wait."""
         return pool.because if pool.lane.key in self._kept_out else decide(self.load(pool)).because
+
+    def keeps_out(self, pool: Pool) -> bool:
+        """Whether it wants an instance and has no room for it."""
+        return pool.lane.key in self._kept_out
 
     def plan(self, pool: Pool) -> None:
         """Ask the policy how many instances this lane should have, and start on it."""
@@ -126,14 +139,18 @@ class Planner:
 
     def _make_room(self, pool: Pool, because: str, wanted: int) -> bool:
         """Boot one more instance; False if there is no room, which the pool's sentence then says."""
-        now = self._clock.monotonic()
-        residents = [host.resident(now, self._keeps(host)) for host in self._supervisor.hosts.values()]
-        trainings = self._options.trainings if pool.lane.train else None
-        placement = place(
-            pool.lane.key, pool.version.model, residents, self._options.max_instances, trainings=trainings
+        version, lane = pool.version, pool.lane
+        placement = self._packing.place(
+            version,
+            lane,
+            self._residents(),
+            before=self._before(pool),
+            trainings=self._options.trainings if lane.train else None,
         )
+        pool.claims = isinstance(placement, Evict) or (isinstance(placement, Hold) and placement.coming)
         if isinstance(placement, Boot):
-            host = self._supervisor.boot(pool.version, pool.lane, because, wanted=wanted)
+            grant = self._packing.grant(version, lane, placement.gpus)
+            host = self._supervisor.boot(version, lane, because, grant, wanted=wanted)
             pool.hosts[host.id] = host
             first = next((t for t in pool.line.heads() if t.live.prediction.phase is Phase.QUEUED), None)
             if first is not None:
@@ -141,15 +158,42 @@ class Planner:
                 self._recorder.step(first.live, Step.BOOT, because, {"instance": host.id, "because": because})
             return True
         pool.because = placement.because
+        if isinstance(placement, Never):
+            self._never(pool)
+            return False
         pool.wants_room = not isinstance(placement, Hold) or placement.room
-        self._kept_out[pool.lane.key] = pool
-        if pool.proving and isinstance(placement, Hold):
-            self.watcher.lane_held(pool.lane, placement.because)
-        if isinstance(placement, Evict):
-            victim = self._supervisor.hosts[placement.instance]
-            pool.because = f"an idle instance of {victim.version.model} is stopped to make room"
+        self._kept_out[lane.key] = pool
+        if isinstance(placement, Hold):
+            if pool.proving:
+                self.watcher.lane_held(lane, placement.because)
+            return False
+        victims = [self._supervisor.hosts[id] for id in placement.instances]
+        names = ", ".join(dict.fromkeys(victim.version.model for victim in victims))
+        stopped = "an idle instance" if len(victims) == 1 else f"{len(victims)} idle instances"
+        pool.because = f"{stopped} of {names} {'is' if len(victims) == 1 else 'are'} stopped to make room"
+        for victim in victims:
             self._supervisor.end(victim, placement.because, self._options.stop_grace, Action.EVICT)
         return False
+
+    def _never(self, pool: Pool) -> None:
+        """No instance of it fits on this machine: whoever waits is told so."""
+        because = f"{pool.version.model} {pool.because}."
+        if pool.lane.deployment is not None:
+            self.watcher.lane_hopeless(pool.lane, because)
+        if not pool.hosts:
+            self.refuse(pool, because)
+
+    def _residents(self) -> list[Resident]:
+        return self._packing.residents(self._supervisor.hosts.values(), self._keeps)
+
+    def _before(self, pool: Pool) -> list[tuple[Version, Lane]]:
+        """Who comes before this lane: those for whom room is being made, and the one who has been kept out longest,
+        if that is too long already. Else small ones would slip past a large one for ever."""
+        now = self._clock.now()
+        others = [p for p in self._kept_out.values() if p is not pool and p.wants_room]
+        first = max(others, key=lambda p: p.oldest(now), default=None)
+        late = first is not None and first.oldest(now) > max(pool.oldest(now), TAKEOVER)
+        return [(p.version, p.lane) for p in others if p.claims or (late and p is first)]
 
     # Whose room
 
@@ -167,6 +211,8 @@ class Planner:
         other = max(others, key=lambda p: p.oldest(now))
         serving_for = self._clock.monotonic() - host.ready_since
         if not yields(other.oldest(now), pool.oldest(now), serving_for):
+            return False
+        if not self._packing.helps(host, other.version, other.lane, self._residents()):
             return False
         because = f"{other.version.model} has waited {other.oldest(now):.0f} s for room"
         self._supervisor.end(host, because, self._options.stop_grace, Action.TAKEOVER)
@@ -196,6 +242,9 @@ class Planner:
         pool.slots = host.slots
         if sum(1 for each in pool.hosts.values() if each.serving) >= pool.asked:
             pool.asked = 0
+        took = host.ready_since - host.started_since
+        laps = {lap.phase.value: round(lap.seconds, 3) for lap in host.laps(host.ready_since)}
+        self.booting(host, {"seconds": round(took, 3), "phases": laps, "because": f"ready after {took:.1f} s"})
         pool.promised.pop(host.id, None)
         if pool.lane.deployment is not None:
             self.watcher.lane_ready(pool.lane)
@@ -214,6 +263,13 @@ class Planner:
         if pool.hosts:
             self._unpromise(promised, "the instance that it waited for failed in its setup")
         return pool
+
+    def booting(self, host: Host, data: dict[str, Any]) -> None:
+        """How far the boot of an instance is, for the prediction that it was booted for."""
+        pool = self.pools.get(host.lane.key)
+        ticket = None if pool is None else pool.promised.get(host.id)
+        if ticket is not None and ticket.stage is Stage.WAITING:
+            self._recorder.note(ticket.live, Kind.BOOTING, {"instance": host.id, **data})
 
     def _unpromise(self, ticket: Ticket | None, because: str) -> None:
         if ticket is not None and ticket.stage is Stage.WAITING and ticket.live.prediction.phase is Phase.BOOTING:

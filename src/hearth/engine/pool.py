@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from hearth.domain.lane import Lane
 from hearth.domain.model import Batching, Version
 from hearth.engine.alarms import Alarm
@@ -9,7 +11,7 @@ from hearth.engine.host import Host
 from hearth.engine.ticket import Plan, Ticket
 from hearth.policy.autoscale import PATIENCE, Load
 from hearth.policy.batching import Gathering
-from hearth.policy.order import Line
+from hearth.policy.order import RESERVE, Line, open_to_batch
 
 
 class Pool:
@@ -27,6 +29,10 @@ class Pool:
         self.retired = False
         """Another release has taken over: who waits is served, then it ends."""
         self.line: Line[Ticket] = Line()
+        self.interactive_at = -math.inf
+        """When interactive work came last. Wall time."""
+        self.opening: Alarm | None = None
+        """Rings when batch work that is held back may have the last slot."""
         self.gathering: Gathering[Ticket] | None = None
         """Of those in line, who may run together; None if each runs alone."""
         if (batching := self.batching) is not None:
@@ -38,6 +44,8 @@ class Pool:
         """Booting instances by id, and the prediction that each was booted for."""
         self.because = ""
         """Why there is no room for another instance, while that is so."""
+        self.claims = False
+        """Room is being made for it: nobody else may take it."""
         self.wants_room = False
         """And whether an instance that ends would make it."""
         self.failures = 0
@@ -65,9 +73,37 @@ class Pool:
         """How predictions are grouped here."""
         return None if self.lane.train else self.version.recipe.batching
 
+    def join(self, ticket: Ticket, now: float, *, front: bool = False) -> None:
+        """It waits; at the `front` if it had a slot before."""
+        prediction = ticket.live.prediction
+        if front:
+            self.line.push_front(ticket.account, ticket.id, ticket, prediction.priority)
+        else:
+            self.line.push(ticket.account, ticket.id, ticket, prediction.priority, prediction.created_at, now)
+
+    def next(self, now: float) -> Ticket | None:
+        """Who has the slot that is free; it waits no more. None if nobody waits, or if the slot is kept from those
+        who do: see `opens`."""
+        ticket = self.line.pop(now, batch=False)
+        if ticket is None and self.line and self.open_to_batch(now):
+            ticket = self.line.pop(now)
+        return ticket
+
+    def open_to_batch(self, now: float) -> bool:
+        hosts = [host for host in self.hosts.values() if host.serving]
+        free = sum(host.slots - len(host.running) for host in hosts)
+        return open_to_batch(sum(host.slots for host in hosts), free, now - self.interactive_at)
+
+    def opens(self, now: float) -> float | None:
+        """Seconds until the last slot is open to batch work that waits; None if it is already, or nobody waits."""
+        matures = self.line.matures_next()
+        if matures is None or self.open_to_batch(now):
+            return None
+        return max(min(matures, self.interactive_at + RESERVE) - now, 0.0)
+
     def leave(self, ticket: Ticket) -> None:
         """It waits no more."""
-        self.line.remove(ticket.account, ticket.id)
+        self.line.remove(ticket.id)
         if self.gathering is not None:
             self.gathering.leave(ticket.id)
 

@@ -17,6 +17,7 @@ from hearth.domain.prediction import Prediction, PredictionKind, Step
 from hearth.engine.dispatcher import Dispatcher
 from hearth.engine.options import EngineOptions
 from hearth.engine.recorder import Recorder
+from hearth.engine.run_times import RunTimes
 from hearth.engine.ticket import Cause
 from hearth.policy.recovery import recover
 from hearth.store.base import Claim, Store
@@ -37,13 +38,14 @@ class Reaper:
         clock: Clock,
         recorder: Recorder,
         dispatcher: Dispatcher,
+        times: RunTimes,
         owner: str,
         options: EngineOptions,
         learn: Callable[[Version], object],
     ) -> None:
         self._store, self._blobs, self._clock = store, blobs, clock
         self._recorder, self._dispatcher = recorder, dispatcher
-        self._owner, self._options = owner, options
+        self._times, self._owner, self._options = times, owner, options
         self._learn = learn
         self._versions: dict[str, Version] = {}
 
@@ -64,6 +66,7 @@ class Reaper:
             if self._clock.monotonic() - swept >= self._options.sweep_interval:
                 swept = self._clock.monotonic()
                 await self._guarded("sweep", self.sweep)
+                await self._guarded("store run times", self._times.save)
 
     async def _guarded(self, name: str, work: Callable[[], Awaitable[object]]) -> None:
         try:
@@ -120,10 +123,12 @@ class Reaper:
 
     async def _lane(self, prediction: Prediction) -> Lane:
         """Whose instances run it. What a deleted deployment left can only be canceled."""
-        if prediction.kind is PredictionKind.TRAINING:
-            return of_trainings(prediction.version)
         if prediction.deployment is None:
-            return of_version(prediction.version)
+            model_owner, _, model_name = prediction.model.partition("/")
+            model = await self._store.models.get(model_owner, model_name)
+            hardware = "cpu" if model is None else model.hardware
+            train = prediction.kind is PredictionKind.TRAINING
+            return (of_trainings if train else of_version)(prediction.version, hardware)
         owner, _, name = prediction.deployment.partition("/")
         deployment = await self._store.deployments.get(owner, name)
         if deployment is None:

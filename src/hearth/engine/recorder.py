@@ -107,6 +107,10 @@ class Recorder:
         if text:
             self._append(live, Kind.LOG, self._clock.now(), text)
 
+    def stopping(self, live: Live, step: str, instance: str, because: str) -> None:
+        """A step on the way to the end that was asked for."""
+        self.note(live, Kind.STOPPING, {"step": step, "instance": instance, "because": because})
+
     def note(self, live: Live, kind: Kind, data: Any) -> None:
         """An event that changes no phase: a metric, a request to cancel."""
         self._append(live, kind, self._clock.now(), data)

@@ -69,6 +69,9 @@ class Rollouts:
         if release is not None and release.state is ReleaseState.ROLLING and failures >= PROOFS:
             self._judge(lane, release, ReleaseState.FAILED, because)
 
+    def lane_hopeless(self, lane: Lane, because: str) -> None:
+        self.lane_failed(lane, PROOFS, because)
+
     def lane_held(self, lane: Lane, because: str) -> None:
         release, text = self._judged(lane), f"it waits for room: {because}"
         if release is not None and release.state is ReleaseState.ROLLING and release.because != text:

@@ -22,11 +22,13 @@ from hearth.engine.masking import MaskedText, Masker
 from hearth.engine.metrics import Metrics
 from hearth.engine.options import EngineOptions
 from hearth.engine.outputs import Outlet, OutputFailed, Outputs
+from hearth.engine.packing import Packing
 from hearth.engine.recorder import Recorder
 from hearth.engine.sentences import with_lines
 from hearth.engine.ticket import Cause, Stage, Ticket
 from hearth.engine.trainings import Trainings
-from hearth.errors import InstanceLost, Unavailable
+from hearth.errors import InstanceLost, Shortage, Unavailable
+from hearth.policy.footprint import ran_out
 from hearth.policy.recovery import Verdict, after_loss, after_stop
 from hearth.runtime.base import Began, Emission, Job, Logged, Measured, Outcome, Yielded
 
@@ -46,6 +48,7 @@ class Runner:
         trainings: Trainings,
         alarms: Alarms,
         metrics: Metrics,
+        packing: Packing,
         options: EngineOptions,
         stop: Callable[[Ticket], None],
         over_limit: Callable[[Ticket], None],
@@ -55,6 +58,7 @@ class Runner:
         outcome."""
         self._recorder, self._inputs, self._outputs, self._trainings = recorder, inputs, outputs, trainings
         self._alarms, self._metrics, self._options = alarms, metrics, options
+        self._packing = packing
         self._stop, self._over_limit, self._told = stop, over_limit, ended
 
     async def run(self, ticket: Ticket, give: Give) -> bool:
@@ -75,6 +79,8 @@ class Runner:
             reason = error.message
             if host is not None and not host.serving:  # the host knows better why it ended
                 reason = host.because
+            if host is not None and error.shortage is not None:
+                reason = self._packing.starved(host, error.shortage).because
             give(ticket, reason)
             return await self._after_loss(ticket, error, reason)
         except (InputFailed, OutputFailed, Unavailable) as error:
@@ -120,6 +126,9 @@ class Runner:
             ticket.stage = Stage.RUNNING
             place = ticket.seat or host.instance
             outcome = await place.run(job, self._listener(ticket, outlet, printed, masker))
+            if outcome.status == "failed" and (gpu := ran_out(outcome.error or "")) is not None:
+                # Not the model's fault: the machine gave it too little.
+                raise InstanceLost(outcome.error, logs=outcome.error or "", shortage=Shortage(gpu=gpu))
         except BaseException:
             outlet.abandon()
             raise
@@ -176,7 +185,7 @@ class Runner:
         try:
             await outlet.drained()
             output = await self._output(ticket, outcome, outlet)
-        except OutputFailed:
+        except (OutputFailed, asyncio.CancelledError):
             outlet.abandon()
             raise
         give(ticket, None)
@@ -209,6 +218,8 @@ class Runner:
         """Its end was asked for, and here it is."""
         seconds = f"{self._options.cancel_grace:g} s"
         grace = f"; it did not stop within {seconds}, so its instance was ended" if ticket.killed else ""
+        if ticket.killed:
+            self._recorder.stopping(ticket.live, "killed", ticket.instance, "its instance was ended")
         match ticket.cause:
             case Cause.SHUTDOWN:
                 return await self._judged(ticket, after_stop(started=ticket.started, delivered=ticket.delivered))

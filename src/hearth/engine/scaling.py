@@ -111,7 +111,7 @@ class Scalings:
                 del self._names[target]
             self._planner.set_timeout(name, timeout)
             wanted = None if model is None or scaling is None else scaling.version or model.latest_version_id
-            await self._keep(target, wanted, count)
+            await self._keep(target, wanted, count, "cpu" if model is None else model.hardware)
         else:
             self._planner.set_timeout(target, timeout)
             if self._counts.get(target, 0) != count:
@@ -120,13 +120,13 @@ class Scalings:
             if scaling is None:
                 self._counts.pop(target, None)
 
-    async def _keep(self, target: str, version_id: str | None, count: int) -> None:
+    async def _keep(self, target: str, version_id: str | None, count: int, hardware: str) -> None:
         """The lane of this version is kept warm from now on, and no other of its model."""
         before = self._kept.pop(target, None)
         version = await self._store.versions.get(version_id) if version_id is not None and count else None
         if version is not None:
             self._kept[target] = version.id
-            self._planner.keep(of_version(version.id), version, count)
+            self._planner.keep(of_version(version.id, hardware), version, count)
         if before is not None and (version is None or before != version.id):
             old = self._planner.pools.get(before)
             if old is not None:

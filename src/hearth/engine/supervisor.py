@@ -10,20 +10,25 @@ from typing import Protocol
 from hearth import ids
 from hearth.bus.base import Bus
 from hearth.clock import Clock
+from hearth.domain.boot import Boot, BootPhase
 from hearth.domain.decision import Action
 from hearth.domain.instance import InstanceState
 from hearth.domain.lane import Lane
 from hearth.domain.model import Version
-from hearth.engine.alarms import Alarm, Alarms
+from hearth.engine.alarms import Alarms
+from hearth.engine.boots import Boots
 from hearth.engine.decisions import Notes
-from hearth.engine.host import Host
+from hearth.engine.host import Grant, Host
+from hearth.engine.looks import Looks
 from hearth.engine.metrics import Metrics
 from hearth.engine.options import EngineOptions
+from hearth.engine.packing import Packing
 from hearth.engine.sources import Sources
 from hearth.engine.tasks import Tasks
 from hearth.engine.weights import Weights
-from hearth.errors import SetupFailed
+from hearth.errors import SetupFailed, Shortage
 from hearth.policy.autoscale import ends
+from hearth.policy.footprint import ran_out
 from hearth.runtime.base import Instance, InstanceSpec, Runtime
 
 log = logging.getLogger(__name__)
@@ -31,6 +36,10 @@ log = logging.getLogger(__name__)
 
 class Owner(Protocol):
     """Who is told what became of an instance."""
+
+    def phase(self, host: Host, phase: BootPhase) -> None:
+        """A phase of its boot begins."""
+        ...
 
     def ready(self, host: Host) -> None: ...
     def failed(self, host: Host, error: SetupFailed) -> None: ...
@@ -56,6 +65,8 @@ class Supervisor:
         weights: Weights,
         bus: Bus,
         decisions: Notes,
+        packing: Packing,
+        boots: Boots,
         clock: Clock,
         alarms: Alarms,
         metrics: Metrics,
@@ -66,14 +77,21 @@ class Supervisor:
         self._decisions = decisions
         self._tasks = Tasks()
         self._showing = False
-        self._usage: Alarm | None = None
+        self._packing, self._boots = packing, boots
+        self._looks = Looks(
+            packing=packing,
+            alarms=alarms,
+            interval=options.usage_interval,
+            hosts=lambda: list(self.hosts.values()),
+            seen=self._changed,
+        )
         self.owner: Owner
         """Set once, before the first boot."""
         self.hosts: dict[str, Host] = {}
 
-    def boot(self, version: Version, lane: Lane, because: str, *, wanted: int | None = None) -> Host:
+    def boot(self, version: Version, lane: Lane, because: str, grant: Grant, *, wanted: int | None = None) -> Host:
         """Start an instance. `ready`, or `failed` and `gone`, follows."""
-        host = Host(ids.sortable(), version, lane, because, self._clock.now(), self._clock.monotonic())
+        host = Host(ids.sortable(), version, lane, because, self._clock.now(), self._clock.monotonic(), grant)
         self.hosts[host.id] = host
         log.info(
             "instance %s of %s boots: %s",
@@ -90,6 +108,7 @@ class Supervisor:
     async def _boot(self, host: Host) -> None:
         version = host.version
         try:
+            self._phase(host, BootPhase.WEIGHTS)
             folder = await self._sources.materialise(version.recipe.source)
             recipe = await self._weights.placed(version.recipe)
             spec = InstanceSpec(
@@ -101,9 +120,14 @@ class Supervisor:
                 schema=version.openapi_schema,
                 train=host.lane.train,
                 setup_timeout=self._options.setup_timeout,
-                variables=self._options.model_environment,
+                variables={**self._options.model_environment, **host.grant.variables},
             )
-            instance = await self._runtime.start(spec, host.hear, lambda: self._in_setup(host))
+            instance = await self._runtime.start(spec, host.hear, lambda phase: self._phase(host, phase))
+            try:
+                await self._looks.ready(host, instance)
+            except BaseException:
+                await instance.stop(0)
+                raise
         except SetupFailed as error:
             self._boot_failed(host, error)
         except Exception as error:
@@ -118,6 +142,14 @@ class Supervisor:
         else:
             self._booted(host, instance)
 
+    def _phase(self, host: Host, phase: BootPhase) -> None:
+        if host.booting:
+            host.begin(phase, self._clock.monotonic())
+            if phase in (BootPhase.IMPORT, BootPhase.SETUP):
+                self._in_setup(host)
+            self._changed()
+            self.owner.phase(host, phase)
+
     def _in_setup(self, host: Host) -> None:
         if host.state is InstanceState.STARTING:
             host.move(InstanceState.SETUP, "the model's setup runs")
@@ -130,7 +162,8 @@ class Supervisor:
         self._in_setup(host)
         host.instance, host.slots = instance, max(instance.slots, 1)
         host.ready_at, host.ready_since = self._clock.now(), self._clock.monotonic()
-        host.move(InstanceState.READY, "ready")
+        host.move(InstanceState.READY, f"ready, {instance.how}" if instance.how else "ready")
+        self._boots.add(host.version, self._boot_of(host, instance))
         seconds = host.ready_since - host.started_since
         self._metrics.boot_seconds.observe(seconds)
         log.info(
@@ -142,15 +175,29 @@ class Supervisor:
         )
         self._idle(host)
         instance.lost.add_done_callback(lambda lost: self._lost(host, lost))
-        self._measure()
         self._changed()
         self.owner.ready(host)
+
+    def _boot_of(self, host: Host, instance: Instance) -> Boot:
+        return Boot(
+            version_id=host.version.id,
+            environment=host.version.recipe.environment,
+            at=self._clock.now(),
+            laps=host.laps(host.ready_since),
+            forked=instance.forked,
+        )
 
     def _boot_failed(self, host: Host, error: SetupFailed) -> None:
         if host.over:
             return
         if not host.logs:
             host.hear(error.logs)
+        shortage = error.shortage
+        if shortage is None and (gpu := ran_out(error.message)) is not None:
+            shortage = Shortage(gpu=gpu)
+        starved = None if shortage is None else self._packing.starved(host, shortage)
+        if starved is not None:
+            error = SetupFailed(f"The model's setup failed: {starved.because}.", logs=error.logs)
         host.move(InstanceState.SETUP_FAILED, error.message)
         log.warning(
             "instance %s of %s failed in setup: %s",
@@ -162,7 +209,8 @@ class Supervisor:
         self._metrics.setup_failures.inc()
         self._decisions.note(Action.FAILED, host.version, host.lane, error.message, instance=host.id)
         self._remove(host)
-        self.owner.failed(host, error)
+        if starved is None or starved.again:  # else it is tried again at once, with more room
+            self.owner.failed(host, error)
         self.owner.gone(host)
 
     # Slots
@@ -173,6 +221,7 @@ class Supervisor:
             raise RuntimeError(f"instance {host.id} has no free slot for {prediction_id}")
         host.running.add(prediction_id)
         host.idle_at = host.idle_since = None
+        self._looks.works(host)
         if len(host.running) == host.slots:
             host.move(InstanceState.BUSY, "every slot is taken")
         self._changed()
@@ -249,6 +298,7 @@ class Supervisor:
     async def _stop(self, host: Host, grace: float) -> None:
         assert host.instance is not None
         try:
+            await self._looks.last(host)
             await host.instance.stop(grace)
         finally:
             if not host.over:
@@ -284,8 +334,7 @@ class Supervisor:
         for host in list(self.hosts.values()):
             self.end(host, because, self._options.stop_grace if not host.running else 0)
         await self._tasks.join()
-        if self._usage is not None:
-            self._usage.cancel()
+        await self._looks.close()
         self._bus.show(())
 
     # Views
@@ -298,20 +347,13 @@ class Supervisor:
 
     def _show(self) -> None:
         self._showing = False
-        self._bus.show([host.view() for host in self.hosts.values()])
-
-    def _measure(self) -> None:
-        """Memory is looked up now and then, while there are instances."""
-        serving = [host for host in self.hosts.values() if host.serving]
-        for host in serving:
-            if host.instance is not None:
-                usage = host.instance.usage()
-                host.pid, host.memory = usage.pid, usage.memory
-        if serving:
-            self._changed()
-            if self._usage is not None:
-                self._usage.cancel()
-            self._usage = self._alarms.after(self._options.usage_interval, self._measure)
+        now = self._clock.monotonic()
+        self._bus.show(
+            [
+                host.view(now, self._packing.reserved(host)[0], self._boots.expected(host.version))
+                for host in self.hosts.values()
+            ]
+        )
 
     def count(self, state: Callable[[Host], bool]) -> int:
         return sum(1 for host in self.hosts.values() if state(host))

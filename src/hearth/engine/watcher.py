@@ -18,6 +18,10 @@ class Watcher(Protocol):
         """`failures` setups in a row have failed."""
         ...
 
+    def lane_hopeless(self, lane: Lane, because: str) -> None:
+        """It needs more than this machine has."""
+        ...
+
     def lane_held(self, lane: Lane, because: str) -> None:
         """There is no room for the instance that is to prove it."""
         ...

@@ -82,22 +82,27 @@ class InstanceSpec(msgspec.Struct, frozen=True, kw_only=True):
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
     pid: int | None
     memory: int
-    """Bytes of resident memory, all processes of the instance."""
+    """Bytes, all processes of the instance; what they share with others counts in part."""
+    peak: int
+    """The most since the last look, or since the start; short spikes count where the system counts them."""
+    gpu: int = 0
+    """Bytes on the fullest of its GPUs."""
+    gpu_peak: int = 0
 
 
 class Instance(Protocol):
     id: str
     slots: int
     setup_logs: str
+    forked: bool
+    """Its model's process was forked from an interpreter that had imported its libraries."""
+    how: str
+    """How it was started, as a part of a sentence, if that is worth a word; else empty."""
     lost: asyncio.Future[str]
     """Resolves with a sentence when the instance can serve no more, however that came about."""
 
     async def run(self, job: Job, emit: Callable[[Emission], None]) -> Outcome:
         """Run one job in a free slot. Raises InstanceLost if the instance died (`started` tells whether
-    forked: bool
-    """Its model's process was forked from an interpreter that had imported its libraries."""
-    how: str
-    """How it was started, as a part of a sentence, if that is worth a word; else empty."""
         the model may have begun). Cancelling the awaiting task cancels the job."""
         ...
 
@@ -105,11 +110,31 @@ class Instance(Protocol):
         """Ask the model to stop; False if the job is not running. `run` then returns `canceled` in its time."""
         ...
 
-    def usage(self) -> Usage: ...
+    async def usage(self) -> Usage:
+        """A look at what it takes. Not for every prediction: it reads files of each process."""
+        ...
 
     async def stop(self, grace: float) -> None:
         """End it: politely for up to `grace` seconds, then by force. Nothing of it is left afterwards."""
         ...
+
+
+class Zygote(msgspec.Struct, frozen=True, kw_only=True):
+    """An interpreter with an environment's libraries imported, which makes boots short. Nothing needs it."""
+
+    id: str
+    environment: str
+    pid: int
+    memory: int
+    """Bytes of resident memory; what it has forked shares them."""
+    forks: int
+    """Instances that it has started."""
+    idle: float
+    """Seconds since the last of them."""
+
+
+Tell = Callable[[BootPhase], None]
+"""Takes the phase of a boot that begins."""
 
 
 class Runtime(Protocol):
@@ -129,24 +154,6 @@ class Runtime(Protocol):
 
     async def close(self) -> None:
         """End what serves no instance any more. The instances are the caller's to stop."""
-class Zygote(msgspec.Struct, frozen=True, kw_only=True):
-    """An interpreter with an environment's libraries imported, which makes boots short. Nothing needs it."""
-
-    id: str
-    environment: str
-    pid: int
-    memory: int
-    """Bytes of resident memory; what it has forked shares them."""
-    forks: int
-    """Instances that it has started."""
-    idle: float
-    """Seconds since the last of them."""
-
-
-Tell = Callable[[BootPhase], None]
-"""Takes the phase of a boot that begins."""
-
-
         ...
 
     async def sweep(self) -> int:

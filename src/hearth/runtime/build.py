@@ -14,6 +14,7 @@ from hearth.cog import batching, config
 from hearth.cog.build import Environments
 from hearth.cog.config import HearthConfig
 from hearth.cog.schema import describe
+from hearth.domain.hardware import ANY_GPU
 from hearth.runtime.base import BuildRequest, BuildResult
 from hearth.runtime.home import Home
 
@@ -62,7 +63,7 @@ class CogBuilder:
             streaming=model.streaming or model.is_iterator,
             takes_weights=model.takes_weights,
             variables=cog.environment,
-            about=_about(about, request.folder),
+            about=_about(about, request.folder) | ({"hardware": ANY_GPU} if cog.gpu and not about.hardware else {}),
             batching=about.batching,
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import platform
 import subprocess
+from collections.abc import Sequence
 from importlib import import_module
 from types import ModuleType
 
@@ -26,6 +27,18 @@ def detect() -> list[Device]:
     except ImportError:
         return _smi()
     return _nvml(nvml)
+
+
+def visible(found: Sequence[Device], text: str | None) -> list[tuple[str, Device]]:
+    """Those of CUDA that the server may use, by the name that CUDA has for each. `text`: the server's own
+    CUDA_VISIBLE_DEVICES; numbers are those of the driver, other names (`GPU-…`) are taken in order."""
+    cuda = [(str(number), device) for number, device in enumerate(found) if not device.name.startswith("Apple")]
+    if text is None or not cuda:
+        return cuda
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if all(name.isdigit() for name in names):
+        return [(name, device) for name in names for number, device in cuda if name == number]
+    return [(name, device) for name, (_, device) in zip(names, cuda, strict=False)]
 
 
 def _nvml(nvml: ModuleType) -> list[Device]:

@@ -45,8 +45,8 @@ class Pipes(NamedTuple):
     alive: int
 
 
-Fork = Callable[[Pipes], Awaitable[Leader]]
-"""Starts the leader in a session of its own, by another way than `start`. Raises OSError."""
+Fork = Callable[[Pipes], Awaitable[tuple[Leader, int]]]
+"""Starts the leader in a session of its own, by another way than `start`, and its first child; that one's pid."""
 
 
 class Group:
@@ -55,6 +55,8 @@ class Group:
 
     def __init__(self, leader: Leader, alive: int, printed: Printed, marker: str | None) -> None:
         self.pid = leader.pid
+        self.roots = [leader.pid]
+        """Processes that nobody of the group has started: the leader, and who was forked with it."""
         loop = asyncio.get_running_loop()
         self.exited: asyncio.Future[int | None] = loop.create_future()
         self.worker: asyncio.Future[int | None] = loop.create_future()
@@ -99,13 +101,15 @@ class Group:
         with _pipes() as (pipes, ours):
             forking = asyncio.ensure_future(fork(pipes))
             try:
-                leader = await asyncio.shield(forking)
+                leader, worker = await asyncio.shield(forking)
             except asyncio.CancelledError:
                 await asyncio.wait([forking])
                 if forking.exception() is None:
-                    await cls._of(forking.result(), pipes, ours, marker, on_line).end()
+                    await cls._of(forking.result()[0], pipes, ours, marker, on_line).end()
                 raise
-            return cls._of(leader, pipes, ours, marker, on_line)
+            group = cls._of(leader, pipes, ours, marker, on_line)
+            group.roots.append(worker)
+            return group
 
     @classmethod
     def _of(
@@ -123,10 +127,12 @@ class Group:
     def meet_worker(self) -> bool:
         """Begins to watch the leader's first child; False while there is none."""
         if len(self._watches) == 1:
-            children = [p.pid for p in processes.family(self.pid) if p.parent == self.pid]
+            children = [p for p in processes.family(self.pid) if p.parent == self.pid]
+            # The dead one is it only if there is no other: of a forked group the one that waited may have failed.
+            children.sort(key=lambda process: not process.alive)
             with contextlib.suppress(ProcessLookupError):
                 loop = asyncio.get_running_loop()
-                self._watches += [processes.watch_exit(loop, pid, self.worker.set_result) for pid in children[:1]]
+                self._watches += [processes.watch_exit(loop, p.pid, self.worker.set_result) for p in children[:1]]
         return len(self._watches) > 1
 
     def pids(self) -> list[int]:

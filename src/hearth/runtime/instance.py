@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from hearth.cog.client import AtCapacity, Coglet, Completed, Event, Log, Metric, Output, Started
@@ -16,10 +16,13 @@ from hearth.runtime.activity import Activity
 from hearth.runtime.base import Began, Emission, Job, Logged, Measured, Outcome, Usage, Yielded
 from hearth.runtime.group import Group
 from hearth.runtime.home import Home
+from hearth.runtime.limits import Confinement
 from hearth.runtime.litter import Litter
 from hearth.runtime.outputs import Outputs
 from hearth.runtime.printed import Origin, Tail
 
+GpuMemory = Callable[[Collection[int]], int]
+"""Bytes that processes take on the fullest GPU."""
 TAIL = 64 * 1024
 """Characters kept of what an instance prints outside its predictions."""
 REASON_PATIENCE = 0.5
@@ -44,24 +47,24 @@ class ProcessInstance:
         coglet: Coglet,
         prefix: str,
         setup_logs: str,
-    ) -> None:
-        """`prefix` makes a job's id the name that coglet knows it by, and its folders have."""
-        self.id = id
         forked: bool,
         how: str,
         activity: Activity,
         confinement: Confinement,
         gpu_memory: GpuMemory,
+    ) -> None:
+        """`prefix` makes a job's id the name that coglet knows it by, and its folders have."""
+        self.id = id
         self.slots = slots
         self.setup_logs = setup_logs
-        self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._iterates = iterates
-        self._home = home
         self.forked, self.how = forked, how
         self._activity = activity
         self._confinement, self._gpu_memory = confinement, gpu_memory
         confinement.rest()  # its setup is over
         self._shortage: Shortage | None = None
+        self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._iterates = iterates
+        self._home = home
         self._group = group
         self._coglet = coglet
         self._prefix = prefix
@@ -84,11 +87,11 @@ class ProcessInstance:
         running = _Running(emit, self._outputs.checked if self._iterates else None)
         name = self._prefix + job.id
         self._running[name] = running
+        self._activity.began()
+        self._confinement.work()
         large = False
         try:
             completed = await self._coglet.predict(name, job.input, context=job.context, on_event=running.take)
-        self._activity.began()
-        self._confinement.work()
             large = completed.large
             self._group.drain()  # what was printed, before it counts as another job's
             if not running.all_printed:
@@ -107,11 +110,11 @@ class ProcessInstance:
             raise self._loss(self.lost.result(), started=False) from error
         finally:
             del self._running[name]
+            self._activity.ended()
+            self._confinement.rest()
             self._litter.add(name, large=large)
 
     async def cancel(self, job_id: str) -> bool:
-            self._activity.ended()
-            self._confinement.rest()
         name = self._prefix + job_id
         if name not in self._running:
             return False
@@ -120,8 +123,19 @@ class ProcessInstance:
         except InstanceLost:
             return False
 
-    def usage(self) -> Usage:
-        return Usage(pid=None if self._group.exited.done() else self._group.pid, memory=self._group.memory())
+    async def usage(self) -> Usage:
+        return await asyncio.to_thread(self._usage)
+
+    def _usage(self) -> Usage:
+        pids = self._group.pids()
+        taken, gpu = memory.look(pids), self._gpu_memory(pids)
+        return Usage(
+            pid=None if self._group.exited.done() else self._group.pid,
+            memory=taken.now,
+            peak=taken.peak,
+            gpu=gpu,
+            gpu_peak=gpu,
+        )
 
     async def stop(self, grace: float) -> None:
         loop = asyncio.get_running_loop()
@@ -173,14 +187,17 @@ class ProcessInstance:
     def _loss(self, reason: str, *, started: bool) -> InstanceLost:
         self._group.drain()
         words = str(self._words) if self._group.exited.done() else ""
-        return InstanceLost(reason, started=started, logs=str(self._printed) or words or self.setup_logs)
+        logs = str(self._printed) or words or self.setup_logs
+        return InstanceLost(reason, started=started, logs=logs, shortage=self._shortage)
 
     def _worker_died(self, worker: asyncio.Future[int | None]) -> None:
         # coglet never restarts it.
+        self._shortage = self._shortage or self._confinement.shortage(worker.result())
         self._lose(f"the model's process {processes.ending(worker.result())}")
         asyncio.get_running_loop().call_later(STREAM_PATIENCE, self._coglet.close)
 
     def _server_died(self, exited: asyncio.Future[int | None]) -> None:
+        self._shortage = self._shortage or self._confinement.shortage(exited.result())
         self._lose(f"the instance's server {processes.ending(exited.result())}")
         self._group.kill()
 
@@ -202,7 +219,9 @@ class ProcessInstance:
         finally:
             force.cancel()
             self._coglet.close()
+            self._confinement.unwatch()
             await self._group.end()
+            await asyncio.to_thread(self._confinement.release)
             await self._litter.flush()
             await asyncio.to_thread(self._home.remove)
 

@@ -18,17 +18,18 @@ from hearth.runtime.boot import PORT_ATTEMPTS, Boot, PortTaken
 from hearth.runtime.group import END_PATIENCE
 from hearth.runtime.home import Home
 from hearth.runtime.instance import ProcessInstance
+from hearth.runtime.limits import Enforcer, InstanceLimits
 from hearth.runtime.owner import RUN, SERVER, Owner
 from hearth.runtime.processes import Process
-
 from hearth.runtime.zygotes import Zygotes
+
 
 class ProcessRuntime:
     """A `Runtime`. Instances live below `root`, caches of downloaded weights below `cache`, which all share.
 
     `owner` (default: by `root`) lets `sweep` know what an earlier run of this server left: give the builds the
     same one. `environ` is the platform's own environment; of it a model sees certificates, proxies, locale
-    and devices. `variables` are the operator's, for every model.
+    and devices. `variables` are the operator's, for every model. `limits` are each instance's.
     """
 
     def __init__(
@@ -40,10 +41,10 @@ class ProcessRuntime:
         cache: Path | None = None,
         variables: Mapping[str, str] | None = None,
         owner: Owner | None = None,
-    ) -> None:
         zygote_after: float = 0.0,
         zygote_idle: float = 1800.0,
         limits: InstanceLimits | None = None,
+    ) -> None:
         self._root = root.absolute()
         self._environments = environments
         self._inherited = cog_instance.passed(environ)
@@ -52,7 +53,6 @@ class ProcessRuntime:
         self._owner = owner or Owner.of(self._root)
         self._instances = self._root / "instances"
         self._own = self._instances / self._owner.run
-
         self._enforcer = Enforcer.detect(limits or InstanceLimits(), self._owner.server[:12])
         self._gpu_memory = gpus.reader()
         self._activity = Activity()
@@ -63,15 +63,16 @@ class ProcessRuntime:
             idle=zygote_idle,
             activity=self._activity,
         )
+
     async def start(
         self, spec: InstanceSpec, log: Callable[[str], None], phase: Tell = lambda phase: None
     ) -> ProcessInstance:
-        environment = await self._environment(spec, log)
         with self._activity.booting():
             return await self._start(spec, log, phase)
 
     async def _start(self, spec: InstanceSpec, log: Callable[[str], None], phase: Tell) -> ProcessInstance:
         phase(BootPhase.ENVIRONMENT)
+        environment = await self._environment(spec, log)
         home = Home(self._own / spec.id)
         try:
             await home.furnish(spec.folder, lambda: self._write_schema(home, spec))
@@ -88,9 +89,12 @@ class ProcessRuntime:
     async def sweep(self) -> int:
         return await asyncio.to_thread(self._sweep)
 
-    async def _environment(self, spec: InstanceSpec, log: Callable[[str], None]) -> Environment:
     def zygotes(self) -> Sequence[Zygote]:
         return self._zygotes.list()
+
+    async def zygotes_settled(self) -> None:
+        """Once none is being made."""
+        await self._zygotes.settled()
 
     async def end_zygote(self, id: str) -> None:
         await self._zygotes.end(id)
@@ -98,6 +102,7 @@ class ProcessRuntime:
     async def close(self) -> None:
         await self._zygotes.close()
 
+    async def _environment(self, spec: InstanceSpec, log: Callable[[str], None]) -> Environment:
         """The version's environment; made anew on a machine that does not have it."""
         found = self._environments.get(spec.recipe.environment)
         if found is not None:
@@ -147,6 +152,7 @@ class ProcessRuntime:
 
     def _sweep(self) -> int:
         killed = processes.kill_all(self._left_behind, END_PATIENCE)
+        self._enforcer.sweep()
         if self._instances.exists():
             for run in self._instances.iterdir():
                 if run != self._own:

@@ -162,6 +162,11 @@ class Zygotes:
             for kept in self._kept.values()
         ]
 
+    async def settled(self) -> None:
+        """Once none is being made."""
+        while self._making is not None:
+            await asyncio.wait([self._making])
+
     async def end(self, id: str, because: str = "its memory is needed") -> None:
         for key in [key for key, kept in self._kept.items() if kept.zygote.id == id]:
             await self._end(key, because)

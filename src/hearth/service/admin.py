@@ -103,7 +103,7 @@ class Admin:
         version = await self._store.versions.get(wanted) if wanted else None
         if found is None or version is None or version.model_id != found.id:
             raise NotFound(f"There is no such version of {model}." if found else f"There is no model {model}.")
-        return version, of_version(version.id)
+        return version, of_version(version.id, found.hardware)
 
     async def _of_deployment(self, deployment: str) -> tuple[Version, Lane]:
         owner, _, name = deployment.partition("/")

@@ -16,8 +16,10 @@ from hearth.clock import Clock
 from hearth.domain.account import Account
 from hearth.domain.deployment import Deployment
 from hearth.domain.events import Event, Kind
+from hearth.domain.lane import of_version
 from hearth.domain.limits import Once
 from hearth.domain.prediction import Prediction, PredictionKind
+from hearth.domain.priority import Priority
 from hearth.domain.webhook import EVENTS, Attempt, Delivery
 from hearth.errors import Conflict, InvalidRequest, NotFound, Pointer
 from hearth.service.idempotency import check
@@ -61,6 +63,8 @@ class Predictions:
         hold: float | None = None,
         cancel_after: float | None = None,
         retention: float | None = None,
+        priority: Priority | None = None,
+        streamed: bool = False,
         once: Once | None = None,
         origin: str,
         source: str = "api",
@@ -70,7 +74,8 @@ class Predictions:
 
         A caller who is gone has not cancelled anything. With `deployment` its serving release runs, on its own
         instances. `retention`: seconds from its end until its data is removed, if not as the account or the server
-        has it. With `once`, asking again gives the same prediction as it is then. Raises InvalidVersion, NotFound,
+        has it. `priority`: by default that of somebody who looks on, if it is held, `streamed` or made in a browser.
+        With `once`, asking again gives the same prediction as it is then. Raises InvalidVersion, NotFound,
         InvalidInput, InvalidRequest, and KeyReused if the key stands for another request.
         """
         if once is not None and (earlier := await self.again(caller, once, hold)) is not None:
@@ -79,7 +84,9 @@ class Predictions:
         if deployment is not None:
             version, lane = deployment.route.version, deployment.lane(deployment.route)
         found = await self._versions.resolve(caller, version=version, model=model, input=input)
+        lane = lane or of_version(found.version.id, found.model.hardware)
         events = check_options(webhook, webhook_events, cancel_after)
+        priority = allowed(caller, priority, attended=bool(hold) or streamed or source != "api")
         checked, secrets = found.schema.check(input), None
         id, now = ids.sortable(), self._clock.now()
         if found.schema.file_fields or found.schema.secret_fields:
@@ -98,6 +105,7 @@ class Predictions:
             webhook_events=events,
             deadline=None if cancel_after is None else now + cancel_after,
             retention=caller.retention if retention is None else retention,
+            priority=priority,
             events=1,
         )
         work = NewPrediction(prediction=prediction, version=found.version, secrets=secrets, lane=lane)
@@ -180,7 +188,7 @@ class Predictions:
         end = _End(self._bus, id)
         try:
             if await self._store.predictions.request_cancel(id, self._clock.now()):
-                self._bus.submit(CancelRequested(prediction_id=id))
+                self._bus.submit(CancelRequested(prediction_id=id, by=caller.username))
             else:  # asked before, or it ended meanwhile
                 prediction = await self.get(caller, id)
                 if prediction.phase.terminal:
@@ -323,6 +331,19 @@ class _End:
     def _late(self) -> None:
         if not self._done.done():
             self._done.set_result(False)
+
+
+def allowed(caller: Account, asked: Priority | None, *, attended: bool) -> Priority:
+    """How urgent a prediction is: as asked, else interactive if somebody looks on. Raises InvalidRequest for more
+    than the caller's token may ask for."""
+    ceiling = caller.ceiling
+    if asked is None:
+        usual = Priority.INTERACTIVE if attended else Priority.NORMAL
+        return usual if usual.within(ceiling) else ceiling
+    if not asked.within(ceiling):
+        detail = f"priority: {asked.value} is more than this token may ask for, which is {ceiling.value}"
+        raise InvalidRequest(errors=(Pointer("/priority", detail),))
+    return asked
 
 
 def check_options(webhook: str | None, events: Sequence[str] | None, cancel_after: float | None) -> tuple[str, ...]:

@@ -83,7 +83,8 @@ class Trainings:
             webhook_events=events,
             events=1,
         )
-        where = lane.of_trainings(base.id)
+        model = await self._models.get(caller, owner, name)
+        where = lane.of_trainings(base.id, model.hardware)
         work = NewPrediction(prediction=training, version=base, secrets=secrets, lane=where)
         if not await self._predictions.accept(work, once=once):
             return await self._predictions.first(caller, once, id)

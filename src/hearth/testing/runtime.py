@@ -137,6 +137,9 @@ class FakeInstance:
         self.most = 0
         """The largest number of runs at the same time."""
         self.stopped = False
+        self.memory = 64 * 1024 * 1024
+        self.peak = self.gpu = 0
+        """What the next look finds."""
         self.arrived: Callable[[str], None] = lambda job_id: None
 
     async def run(self, job: Job, emit: Callable[[Emission], None]) -> Outcome:
@@ -172,8 +175,9 @@ class FakeInstance:
         run.cancel.set()
         return True
 
-    def usage(self) -> Usage:
-        return Usage(pid=4242, memory=64 * 1024 * 1024)
+    async def usage(self) -> Usage:
+        peak, self.peak = max(self.peak, self.memory), 0
+        return Usage(pid=4242, memory=self.memory, peak=peak, gpu=self.gpu, gpu_peak=self.gpu)
 
     def die(self, reason: str) -> None:
         if not self.lost.done():
@@ -203,11 +207,11 @@ class FakeRuntime:
         self.fail_setup: str | None = None
         self.setup_logs = "loading weights\n"
         self.swept = 0
+        self.warm: list[Zygote] = []
         self.given: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
         """Set when an instance gets a job, by its id."""
         self._news = asyncio.Condition()
 
-        self.warm: list[Zygote] = []
     async def until(self, *, boots: int = 0, ready: int = 0) -> None:
         """Wait until this many boots began, and this many instances became ready."""
         async with asyncio.timeout(10), self._news:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import sys
 import textwrap
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
@@ -39,10 +40,21 @@ def environments() -> Environments:
     return Environments(CACHE / "environments", environ=os.environ)
 
 
-@pytest.fixture(params=["process"])
-async def runtime(request: pytest.FixtureRequest, tmp_path: Path, environments: Environments) -> Runtime:
-    assert request.param == "process"
-    return ProcessRuntime(tmp_path / "runtime", environments, environ=os.environ)
+@pytest.fixture(params=["process", "zygote"])
+async def runtime(request: pytest.FixtureRequest, tmp_path: Path, environments: Environments) -> AsyncIterator[Runtime]:
+    """Instances are started, or forked from a zygote: nobody should see a difference."""
+    if request.param == "zygote":
+        if sys.platform != "linux":
+            pytest.skip("zygotes need /proc")
+        runtime = ProcessRuntime(tmp_path / "runtime", environments, environ=os.environ, zygote_after=1e-6)
+        first = await runtime.start(await Models(runtime, environments, tmp_path).spec("noop"), lambda _: None)
+        await first.stop(0)
+        await runtime.zygotes_settled()
+        assert runtime.zygotes(), "no zygote was made"
+    else:
+        runtime = ProcessRuntime(tmp_path / "runtime", environments, environ=os.environ)
+    yield runtime
+    await runtime.close()
 
 
 class Running:
@@ -132,6 +144,7 @@ class Models:
         spec = await self.spec(model, **changes)
         instance = await self.runtime.start(spec, setup.append)
         self.started.append(instance)
+        assert instance.forked or not self.runtime.zygotes() or spec.recipe.variables, instance.how
         return Running(instance, setup, spec.folder)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from hearth.bus.base import Withdrawn
+from hearth.domain.boot import BootPhase
 from hearth.domain.events import Kind
 from hearth.domain.instance import InstanceState
 from hearth.domain.prediction import Phase
@@ -27,15 +28,43 @@ async def test_a_first_prediction_boots_an_instance_and_succeeds(started: Any) -
     assert (prediction.phase, prediction.output, prediction.error) == (Phase.SUCCEEDED, "hello", None)
     assert set(prediction.metrics) == TIMES
     assert prediction.attempt == 1
-    assert await bench.kinds(prediction.id) == [
-        Kind.QUEUED,
-        Kind.BOOTING,
-        Kind.ASSIGNED,
-        Kind.STARTED,
-        Kind.SUCCEEDED,
-    ]
+    kinds = await bench.kinds(prediction.id)
+    assert kinds == [Kind.QUEUED, *[Kind.BOOTING] * 7, Kind.ASSIGNED, Kind.STARTED, Kind.SUCCEEDED]
     assert bench.bus.feed(prediction.id) is None
     assert await bench.store.queue.depth() == {}
+
+
+async def test_the_boot_that_a_prediction_waits_for_is_in_its_history(started: Any) -> None:
+    bench = await started()
+    version = await bench.version()
+    bench.runtime.boots.clear()
+    id = await bench.submit(version)
+    await bench.runtime.until(boots=1)
+    await bench.until(id, Kind.BOOTING, 6)
+    await bench.advance(3)
+    bench.runtime.boots.set()
+    await bench.end(id)
+    boots = [event.data for event in await bench.store.predictions.events(id) if event.kind is Kind.BOOTING]
+    assert [data.get("phase") for data in boots] == [None, *(phase.value for phase in BootPhase), None]
+    assert all(data["because"] for data in boots)
+    assert {data["instance"] for data in boots} == {bench.runtime.specs[0].id}
+    assert (boots[-1]["seconds"], boots[-1]["phases"]["setup"], boots[-1]["phases"]["import"]) == (3.0, 3.0, 0.0)
+
+
+async def test_boots_are_remembered(started: Any) -> None:
+    bench = await started()
+    version = await bench.version()
+    bench.runtime.boots.clear()
+    id = await bench.submit(version)
+    await bench.runtime.until(boots=1)
+    await bench.until(id, Kind.BOOTING, 6)
+    await bench.advance(3)
+    bench.runtime.boots.set()
+    await bench.end(id)
+    await bench.engine.stop()
+    (boot,) = await bench.store.boots.of_version(version.id, 10)
+    assert (boot.environment, boot.seconds, boot.forked) == (version.recipe.environment, 3.0, False)
+    assert [lap.phase for lap in boot.laps] == list(BootPhase)
 
 
 async def test_a_warm_instance_takes_the_next_one_without_a_boot(started: Any) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from hearth.domain.events import Event, Kind
-from hearth.domain.prediction import Phase, Prediction, Step, transition
+from hearth.domain.prediction import Phase, Place, Prediction, Step, transition
 from hearth.engine.live import Live, measure
 
 
@@ -53,9 +53,15 @@ def test_metrics_of_a_run_that_came_back_are_forgotten() -> None:
 def test_the_reason_is_made_when_somebody_asks() -> None:
     asked: list[int] = []
     live = Live(new())
-    live.explain = lambda: asked.append(1) or f"asked {len(asked)}"  # type: ignore[func-returns-value]
+
+    def explain() -> Place:
+        asked.append(1)
+        return Place(ahead=len(asked), starts_at=None, because=f"asked {len(asked)}")
+
+    live.explain = explain
     assert asked == []
-    assert [live.snapshot().reason, live.snapshot().reason] == ["asked 1", "asked 2"]
+    assert live.snapshot().reason == "asked 1"
+    assert live.snapshot().place == Place(ahead=2, starts_at=None, because="asked 2")
 
 
 def test_a_finished_one_is_shown_as_recorded() -> None:
