@@ -25,6 +25,7 @@ class Content(StrEnum):
     """What a request's or an answer's body is, when it is not JSON."""
 
     TEXT = "text/plain"
+    CSV = "text/csv"
     EVENTS = "text/event-stream"
     BINARY = "application/octet-stream"
     FORM = "multipart/form-data"

@@ -17,7 +17,9 @@ from hearth.api import (
     openai,
     openapi,
     predictions,
+    profile,
     pushes,
+    releases,
     scaling,
     scheduler,
     seeding,
@@ -25,6 +27,7 @@ from hearth.api import (
     stream,
     system,
     trainings,
+    usage,
 )
 from hearth.api.http import Reply, Request
 from hearth.api.route import Auth, Parameter, Route
@@ -44,10 +47,13 @@ ROUTES: tuple[Route, ...] = (
     *models.ROUTES,
     *catalog.ROUTES,
     *deployments.ROUTES,
+    *releases.ROUTES,
     *trainings.ROUTES,
     *files.ROUTES,
     *accounts.ROUTES,
     *signin.ROUTES,
+    *profile.ROUTES,
+    *usage.ROUTES,
     *admin.ROUTES,
     *scheduler.ROUTES,
     *scaling.ROUTES,

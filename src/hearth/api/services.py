@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from hearth.service.deployments import Deployments
     from hearth.service.examples import Examples
     from hearth.service.files import Files
+    from hearth.service.history import History
     from hearth.service.idempotency import Idempotency
     from hearth.service.language import Language
     from hearth.service.limits import Limits
     from hearth.service.models import Models
+    from hearth.service.monitoring import Monitoring
     from hearth.service.predictions import Predictions
     from hearth.service.pushes import Pushes
     from hearth.service.scaling import Scalings
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from hearth.service.signin import SignIn
     from hearth.service.streams import Streams
     from hearth.service.trainings import Trainings
+    from hearth.service.usage import Usage
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,6 +67,9 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     sharing: Sharing
     showing: Showing
     signin: SignIn
+    history: History
+    usage: Usage
+    monitoring: Monitoring
     language: Language
     limits: Limits
     idempotency: Idempotency

@@ -35,11 +35,13 @@ from hearth.service.collections import Collections
 from hearth.service.deployments import Deployments
 from hearth.service.examples import Examples
 from hearth.service.files import Files
+from hearth.service.history import History
 from hearth.service.idempotency import Idempotency
 from hearth.service.inputs import Inputs
 from hearth.service.language import Language
 from hearth.service.limits import Limits
 from hearth.service.models import Models
+from hearth.service.monitoring import Monitoring
 from hearth.service.predictions import Predictions
 from hearth.service.pushes import Pushes
 from hearth.service.scaling import Scalings
@@ -50,6 +52,7 @@ from hearth.service.showing import Showing
 from hearth.service.signin import SignIn
 from hearth.service.streams import Streams
 from hearth.service.trainings import Trainings
+from hearth.service.usage import Usage
 from hearth.service.versions import Resolver
 from hearth.store.base import Change
 from hearth.store.sqlite.store import SQLiteStore
@@ -201,6 +204,9 @@ class Live:
             sessions=self.sessions,
             sharing=Sharing(store=store, blobs=self.blobs, models=self.models, predictions=self.predictions),
             showing=Showing(store=store, blobs=self.blobs, clock=clock, models=self.models),
+            history=History(predictions=self.predictions),
+            usage=Usage(store=store, clock=clock, hardware=[]),
+            monitoring=Monitoring(store=store, clock=clock, deployments=deployments),
             signin=SignIn(store=store, clock=clock, accounts=self.accounts, sessions=self.sessions),
             language=Language(versions=self.resolver, deployments=deployments),
             limits=self.limits,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import Any
 
 import msgspec
@@ -74,10 +75,7 @@ async def test_an_unexpected_error_is_a_500_and_logged_once_with_the_request(
     assert response.headers["x-request-id"] in records[0].getMessage()
 
 
-PATHS = [
-    (r.method, "/v1" + r.path.format_map(dict.fromkeys(("id", "owner", "name", "token", "slug", "username"), "x1")))
-    for r in ROUTES
-]
+PATHS = [(r.method, "/v1" + re.sub(r"\{\w+\}", "x1", r.path)) for r in ROUTES]
 
 
 @pytest.mark.parametrize(("method", "path"), PATHS)
