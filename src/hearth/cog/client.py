@@ -67,6 +67,11 @@ class Health(msgspec.Struct, frozen=True):
         return self.status == "DEFUNCT" or _DEAD_WORKER in (self.user_healthcheck_error or "")
 
     @property
+    def fit(self) -> bool:
+        """The model says that it is well, or is too busy to be asked."""
+        return self.status in ("READY", "BUSY", "STARTING")
+
+    @property
     def accepts(self) -> bool:
         """Setup is over and the worker lives; `healthcheck()` of the model may still say no."""
         return self.status in ("READY", "BUSY", "UNHEALTHY") and not self.worker_dead

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from hearth.domain.breakdown import Breakdown
+
 
 class LaneView(msgspec.Struct, frozen=True, kw_only=True):
     """One waiting line, and the instances that serve it."""
@@ -40,3 +42,5 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     """Why nothing new is started; None: it is."""
     lanes: tuple[LaneView, ...]
     """Those with somebody waiting or with instances."""
+    broken: tuple[Breakdown, ...] = ()
+    """Those that are given up."""

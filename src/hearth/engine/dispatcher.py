@@ -40,6 +40,7 @@ from hearth.engine.supervisor import Supervisor
 from hearth.engine.tasks import Tasks
 from hearth.engine.ticket import Cause, Stage, Ticket
 from hearth.errors import HearthError, SetupFailed
+from hearth.policy.faults import NONE
 
 log = logging.getLogger(__name__)
 
@@ -128,6 +129,9 @@ class Dispatcher:
         self.cancel(ticket.id, cause, by)
 
     def _wait(self, pool: Pool, ticket: Ticket, *, front: bool = False) -> None:
+        if pool.broken is not None:
+            self._end_waiting(ticket, Step.FAIL, error=with_lines(pool.broken.sentence, pool.broken.logs))
+            return
         ticket.stage = Stage.WAITING
         ticket.live.explain = lambda: self._explain(pool, ticket)
         self._times.want(pool.version.id, pool.lane.train)
@@ -246,6 +250,7 @@ class Dispatcher:
         pool = self._planner.pools.get(host.lane.key)
         if pool is not None:
             pool.line.ended(ticket.id)
+        self._judge(ticket, host, pool, verdict)
         holder, seat = ticket.id, ticket.seat
         if seat is not None:
             ticket.seat, holder = None, seat.group.id
@@ -256,6 +261,13 @@ class Dispatcher:
             verdict = verdict or "its training is over"
         self._supervisor.give(host, holder, verdict)
         self._next(host)
+
+    def _judge(self, ticket: Ticket, host: Host, pool: Pool | None, verdict: str | None) -> None:
+        """What the end of a run says of its lane's instances."""
+        if verdict is not None and host.serving and not ticket.withdrawn:
+            self.died(host, verdict)
+        elif verdict is None and ticket.started and pool is not None and pool.faults is not NONE:
+            self._planner.came_through(pool)
 
     def _forget(self, ticket: Ticket) -> None:
         self.tickets.pop(ticket.id, None)
@@ -388,10 +400,17 @@ class Dispatcher:
 
     def failed(self, host: Host, error: SetupFailed) -> None:
         """Whoever waited for it fails, unless another instance will serve them."""
-        pool = self._planner.failed(host, error.message)
-        if pool.hosts:
-            return
-        self._refuse(pool, with_lines(error.message, error.logs))
+        pool = self._planner.failed(host, error.message, error.logs)
+        if pool.broken is not None:
+            self._refuse(pool, with_lines(pool.broken.sentence, pool.broken.logs))
+        elif not pool.hosts:
+            self._refuse(pool, with_lines(error.message, error.logs))
+
+    def died(self, host: Host, because: str) -> None:
+        """Whoever waits fails, if its lane is given up for that."""
+        pool = self._planner.died(host, because)
+        if pool is not None and pool.broken is not None:
+            self._refuse(pool, with_lines(pool.broken.sentence, pool.broken.logs))
 
     def _refuse(self, pool: Pool, error: str) -> None:
         """Fail everybody who waits in it."""

@@ -37,7 +37,9 @@ from hearth.domain.prediction import Prediction
 from hearth.engine.alarms import Alarms
 from hearth.engine.batches import Batches
 from hearth.engine.boots import Boots
+from hearth.engine.breakdowns import Breakdowns
 from hearth.engine.builder import Builds
+from hearth.engine.checkups import Checkups
 from hearth.engine.courier import Courier
 from hearth.engine.decisions import Decisions
 from hearth.engine.dispatcher import Dispatcher
@@ -148,11 +150,13 @@ class Engine:
             metrics=self.metrics,
             options=options,
         )
+        self._breakdowns = Breakdowns(store=store, clock=clock)
         self._planner = Planner(
             recorder=self._recorder,
             supervisor=self._supervisor,
             packing=self._packing,
             decisions=self._decisions,
+            breakdowns=self._breakdowns,
             clock=clock,
             alarms=alarms,
             options=options,
@@ -193,6 +197,12 @@ class Engine:
         self._sampler = Sampler(
             store=store, clock=clock, supervisor=self._supervisor, planner=self._planner, engine=self.owner
         )
+        self._checkups = Checkups(
+            supervisor=self._supervisor,
+            alarms=alarms,
+            interval=options.health_interval,
+            died=self._dispatcher.died,
+        )
         self._dispatcher.runner = Runner(
             recorder=self._recorder,
             inputs=self._inputs,
@@ -204,6 +214,7 @@ class Engine:
             options=options,
             stop=self._dispatcher.stop_run,
             over_limit=self._dispatcher.over_limit,
+            examine=self._checkups.after_error,
             ended=self._ended,
         )
         self._builds = Builds(
@@ -250,6 +261,7 @@ class Engine:
         self._tasks.spawn(self._alarms.run(), "alarms")
         await self._decisions.start()
         await self._packing.start()
+        await self._breakdowns.start()
         self._end = self._bus.serve(self.owner, self.handle, self)
         await self._rollouts.start()
         await self._scalings.start()
@@ -259,6 +271,7 @@ class Engine:
         self._tasks.spawn(self._sampler.run(), "sampler")
         self._tasks.spawn(self._courier.run(), "courier")
         self._courier.wake()
+        self._checkups.start()
         await self._builds.start()
         log.info("engine %s serves", self.owner, extra={"action": "engine_serves"})
 
@@ -306,7 +319,12 @@ class Engine:
     # How it is doing: `bus.base.Desk`
 
     def overview(self) -> Overview:
-        return Overview(at=self._clock.now(), paused=self._dispatcher.paused, lanes=tuple(self._planner.lanes()))
+        return Overview(
+            at=self._clock.now(),
+            paused=self._dispatcher.paused,
+            lanes=tuple(self._planner.lanes()),
+            broken=tuple(self._breakdowns.all()),
+        )
 
     def decisions(self, limit: int) -> list[Decided]:
         return self._decisions.latest(limit)
@@ -335,6 +353,7 @@ class Engine:
             await self.drain(0)
         self._end()
         await self._builds.close()
+        await self._checkups.close()
         await self._rollouts.close()
         await self._scalings.close()
         await self._supervisor.close("the server is stopping")
@@ -353,6 +372,7 @@ class Engine:
         await self._times.close()
         await self._decisions.close()
         await self._packing.close()
+        await self._breakdowns.close()
         log.info("engine %s has stopped", self.owner, extra={"action": "engine_stopped"})
 
     def _watch(self) -> None:
@@ -360,6 +380,7 @@ class Engine:
         metrics.watch("hearth_queue_depth", "Wait for an instance.", dispatcher.waiting)
         metrics.watch("hearth_predictions_running", "Have a slot.", dispatcher.running)
         metrics.watch_lanes(self._planner.lanes)
+        metrics.watch("hearth_lanes_broken", "Given up.", lambda: len(self._breakdowns.all()))
         metrics.watch("hearth_store_trouble", "The store refuses writes.", lambda: self._recorder.trouble is not None)
         hosts = supervisor.hosts.values
         metrics.watch_memory("budget", lambda: self._packing.machine.memory or 0)

@@ -68,6 +68,8 @@ class Host:
         """Since the last look."""
         self.shortage: Shortage | None = None
         """Memory ran out for it."""
+        self.counted = False
+        """Its death was."""
         self.pid: int | None = None
         self.task: asyncio.Task[None] | None = None
         """Boots it, later ends it."""

@@ -19,6 +19,7 @@
 | hearth_run_seconds | histogram | | from the start of the model's run to its end |
 | hearth_batch_size | histogram | | predictions in one run, of versions that group them |
 | hearth_webhook_attempts_total | counter | result | delivered, refused (not 2xx), failed (no answer) |
+| hearth_lanes_broken | gauge | | lanes whose setup failed too often: predictions fail until somebody retries |
 | hearth_store_trouble | gauge | | 1 while the store refuses writes |
 """
 

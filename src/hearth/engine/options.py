@@ -33,6 +33,8 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Trainings at the same time, over all models."""
     cancel_grace: float = 10.0
     """Between a polite cancel and the end of the instance."""
+    health_interval: float = 30.0
+    """Between two looks at an idle instance."""
     stop_grace: float = 5.0
     """For an idle instance to end by itself."""
     model_environment: dict[str, str] = {}

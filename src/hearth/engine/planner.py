@@ -24,6 +24,7 @@ from hearth.domain.model import Version
 from hearth.domain.overview import LaneView
 from hearth.domain.prediction import Phase, Step
 from hearth.engine.alarms import Alarms
+from hearth.engine.breakdowns import Breakdowns
 from hearth.engine.decisions import Notes
 from hearth.engine.host import Host
 from hearth.engine.options import EngineOptions
@@ -35,7 +36,7 @@ from hearth.engine.supervisor import Supervisor
 from hearth.engine.ticket import Stage, Ticket
 from hearth.engine.watcher import Watcher
 from hearth.policy.autoscale import Load, decide
-from hearth.policy.backoff import boot_delay
+from hearth.policy.faults import NONE, Faults
 from hearth.policy.placement import TAKEOVER, Boot, Evict, Hold, Never, yields
 from hearth.policy.worth import Resident
 
@@ -55,12 +56,14 @@ class Planner:
         supervisor: Supervisor,
         packing: Packing,
         decisions: Notes,
+        breakdowns: Breakdowns,
         clock: Clock,
         alarms: Alarms,
         options: EngineOptions,
     ) -> None:
         self._recorder, self._supervisor, self._decisions = recorder, supervisor, decisions
         self._packing = packing
+        self._breakdowns = breakdowns
         self._clock, self._alarms, self._options = clock, alarms, options
         self.refuse: Callable[[Pool, str], None]
         """Fails those who wait in a lane that can have no instance. Set once, before the first prediction."""
@@ -81,6 +84,7 @@ class Planner:
         if pool is None:
             lane = replace(lane, minimum=0) if lane.minimum else lane
             pool = self.pools[lane.key] = Pool(version, lane)
+            pool.broken = self._breakdowns.of(lane.key)
         elif lane.release > pool.lane.release:
             pool.renew(replace(lane, minimum=pool.lane.minimum))
         return pool
@@ -96,6 +100,7 @@ class Planner:
     def reset(self, version_id: str) -> None:
         """Forget setup failures of a version."""
         self._packing.reset(version_id)
+        self._breakdowns.clear_version(version_id)
         for pool in [pool for pool in self.pools.values() if pool.version.id == version_id]:
             pool.reset()
             self.plan(pool)
@@ -112,6 +117,8 @@ class Planner:
 
     def explain(self, pool: Pool) -> str:
         """Why those who wait in this lane wait."""
+        if pool.broken is not None:
+            return pool.broken.sentence
         return pool.because if pool.lane.key in self._kept_out else decide(self.load(pool)).because
 
     def keeps_out(self, pool: Pool) -> bool:
@@ -120,7 +127,7 @@ class Planner:
 
     def plan(self, pool: Pool) -> None:
         """Ask the policy how many instances this lane should have, and start on it."""
-        if self.closed or not (pool.line or pool.short):
+        if self.closed or pool.broken is not None or not (pool.line or pool.short):
             return
         load = self.load(pool)
         decision = decide(load)
@@ -238,7 +245,7 @@ class Planner:
 
     def ready(self, host: Host) -> Pool:
         pool = self.pools[host.lane.key]
-        pool.reset()
+        pool.faults = pool.faults.ready()
         pool.slots = host.slots
         if sum(1 for each in pool.hosts.values() if each.serving) >= pool.asked:
             pool.asked = 0
@@ -250,16 +257,15 @@ class Planner:
             self.watcher.lane_ready(pool.lane)
         return pool
 
-    def failed(self, host: Host, because: str) -> Pool:
+    def failed(self, host: Host, because: str, logs: str) -> Pool:
         """Its setup failed. If the lane has no other instance, those who wait in it are the caller's to fail."""
         pool = self.pools[host.lane.key]
         pool.hosts.pop(host.id, None)
         promised = pool.promised.pop(host.id, None)
-        pool.failures += 1
         pool.asked = 0
-        pool.blocked_until = self._clock.monotonic() + boot_delay(pool.failures)
+        self._count(pool, pool.faults.setup_failed(), because, logs)
         if pool.lane.deployment is not None:
-            self.watcher.lane_failed(pool.lane, pool.failures, because)
+            self.watcher.lane_failed(pool.lane, pool.faults.setups, because)
         if pool.hosts:
             self._unpromise(promised, "the instance that it waited for failed in its setup")
         return pool
@@ -270,6 +276,29 @@ class Planner:
         ticket = None if pool is None else pool.promised.get(host.id)
         if ticket is not None and ticket.stage is Stage.WAITING:
             self._recorder.note(ticket.live, Kind.BOOTING, {"instance": host.id, **data})
+
+    def died(self, host: Host, because: str) -> Pool | None:
+        """It was lost, or is not fit to serve any more. The lane, if it is given up for that: those who wait in it
+        are the caller's to fail."""
+        pool = self.pools.get(host.lane.key)
+        if pool is None or host.counted:
+            return None
+        host.counted = True
+        because = f"An instance of {host.version.model} died: {because}"
+        self._count(pool, pool.faults.died(working=bool(host.running)), because, host.logs)
+        return pool if pool.broken is not None else None
+
+    def came_through(self, pool: Pool) -> None:
+        """An instance has survived a run."""
+        pool.faults, pool.blocked_until = NONE, 0.0
+
+    def _count(self, pool: Pool, faults: Faults, because: str, logs: str) -> None:
+        pool.faults = faults
+        pool.blocked_until = self._clock.monotonic() + faults.pause
+        if faults.broken and pool.broken is None and not any(host.serving for host in pool.hosts.values()):
+            failures = max(faults.setups, faults.idle)
+            pool.broken = self._breakdowns.add(pool.version, pool.lane, because, logs, failures)
+            self._kept_out.pop(pool.lane.key, None)
 
     def _unpromise(self, ticket: Ticket | None, because: str) -> None:
         if ticket is not None and ticket.stage is Stage.WAITING and ticket.live.prediction.phase is Phase.BOOTING:
@@ -310,6 +339,7 @@ class Planner:
         pool = self.pool(version, lane)
         present = sum(1 for host in pool.hosts.values() if host.serving or host.booting)
         pool.asked = min(present + 1, most)
+        self._breakdowns.clear(lane.key)
         pool.reset()
         self.plan(pool)
         self.tidy(pool)
@@ -354,6 +384,9 @@ class Planner:
         """These are the lane's bounds from now on. `prove`: one instance must become ready in any case."""
         pool = self.pool(version, lane)
         pool.lane, pool.retired, pool.proving = lane, False, prove
+        if prove and pool.broken is not None:  # a new release of it: somebody wants it tried again
+            self._breakdowns.clear(lane.key)
+            pool.reset()
         surplus = len(pool.hosts) - max(lane.maximum or 0, pool.minimum)
         for host in [host for host in pool.hosts.values() if host.free and not host.running][: max(surplus, 0)]:
             self._supervisor.end(host, f"max_instances is {lane.maximum} now", self._options.stop_grace)

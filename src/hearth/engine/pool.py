@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from hearth.domain.breakdown import Breakdown
 from hearth.domain.lane import Lane
 from hearth.domain.model import Batching, Version
 from hearth.engine.alarms import Alarm
@@ -11,6 +12,7 @@ from hearth.engine.host import Host
 from hearth.engine.ticket import Plan, Ticket
 from hearth.policy.autoscale import PATIENCE, Load
 from hearth.policy.batching import Gathering
+from hearth.policy.faults import NONE
 from hearth.policy.order import RESERVE, Line, open_to_batch
 
 
@@ -48,8 +50,10 @@ class Pool:
         """Room is being made for it: nobody else may take it."""
         self.wants_room = False
         """And whether an instance that ends would make it."""
-        self.failures = 0
-        """Failed setups in a row."""
+        self.faults = NONE
+        """What its instances failed at lately."""
+        self.broken: Breakdown | None = None
+        """It is given up: nothing boots, and predictions fail at once."""
         self.blocked_until = 0.0
         """Monotonic."""
         self.again: Alarm | None = None
@@ -138,14 +142,15 @@ class Pool:
             patience=0.0 if self.lane.train else PATIENCE,
             oldest=self.oldest(now),
             blocked=max(self.blocked_until - monotonic, 0.0),
-            failures=self.failures,
+            failures=self.faults.setups,
+            deaths=self.faults.deaths,
         )
 
     def reset(self) -> None:
-        """Forget that setup failed."""
-        self.failures, self.blocked_until = 0, 0.0
+        """Forget what failed."""
+        self.faults, self.broken, self.blocked_until = NONE, None, 0.0
 
     @property
     def idle(self) -> bool:
         """Nothing is left that is worth keeping."""
-        return not (self.line or self.hosts or self.minimum or (self.failures and not self.retired))
+        return not (self.line or self.hosts or self.minimum or (self.faults != NONE and not self.retired))

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from hearth.domain.events import Kind
 from hearth.domain.model import Version
 from hearth.domain.prediction import Phase, Prediction, Step
 from hearth.engine.alarms import Alarms
+from hearth.engine.host import Host
 from hearth.engine.inputs import InputFailed, Inputs
 from hearth.engine.masking import MaskedText, Masker
 from hearth.engine.metrics import Metrics
@@ -29,7 +30,7 @@ from hearth.engine.ticket import Cause, Stage, Ticket
 from hearth.engine.trainings import Trainings
 from hearth.errors import InstanceLost, Shortage, Unavailable
 from hearth.policy.footprint import ran_out
-from hearth.policy.recovery import Verdict, after_loss, after_stop
+from hearth.policy.recovery import Verdict, after_error, after_loss, after_stop
 from hearth.runtime.base import Began, Emission, Job, Logged, Measured, Outcome, Yielded
 
 log = logging.getLogger(__name__)
@@ -52,14 +53,16 @@ class Runner:
         options: EngineOptions,
         stop: Callable[[Ticket], None],
         over_limit: Callable[[Ticket], None],
+        examine: Callable[[Host, str], Awaitable[str | None]],
         ended: Callable[[Prediction], None],
     ) -> None:
-        """`stop` asks the model to end a run; `over_limit` is told that a run has used up its time, `ended` of every
-        outcome."""
+        """`stop` asks the model to end a run; `examine` says why an instance whose model raised this must not be used
+        again; `over_limit` is told that a run has used up its time, `ended` of every outcome."""
         self._recorder, self._inputs, self._outputs, self._trainings = recorder, inputs, outputs, trainings
         self._alarms, self._metrics, self._options = alarms, metrics, options
         self._packing = packing
         self._stop, self._over_limit, self._told = stop, over_limit, ended
+        self._examine = examine
 
     async def run(self, ticket: Ticket, give: Give) -> bool:
         """Whether it goes back in line. Only a withdrawn prediction raises: CancelledError."""
@@ -139,7 +142,7 @@ class Runner:
         ticket.disarm()
         ticket.stage = Stage.STORING
         self._begin(ticket)
-        if not outlet.busy(outcome.output):
+        if not outlet.busy(outcome.output) and outcome.status != "failed":
             give(ticket, None)
         return await self._ended(ticket, outcome, outlet, masker, give)
 
@@ -188,6 +191,8 @@ class Runner:
         except (OutputFailed, asyncio.CancelledError):
             outlet.abandon()
             raise
+        if outcome.status == "failed" and ticket.cause is None:
+            return await self._failed(ticket, outcome, output, masker, give)
         give(ticket, None)
         metrics = masker.value(outcome.metrics)
         if outcome.status == "succeeded":
@@ -197,11 +202,22 @@ class Runner:
             await self._finish(ticket, Step.SUCCEED, output=output, metrics=metrics, version=version)
         elif ticket.cause is not None:
             return await self._broken_off(ticket, metrics)
-        elif outcome.status == "canceled":
-            await self._fail(ticket, "The run was broken off by the model's own runtime.", metrics, output)
         else:
-            error = masker.text(outcome.error or "The model failed without saying why.")
-            await self._finish(ticket, Step.FAIL, error=error, output=output if live.items else None, metrics=metrics)
+            await self._fail(ticket, "The run was broken off by the model's own runtime.", metrics, output)
+        return False
+
+    async def _failed(self, ticket: Ticket, outcome: Outcome, output: Any, masker: Masker, give: Give) -> bool:
+        """The model raised. That is a result, unless the machine is behind it; and its instance is looked at before
+        it gets another one."""
+        error = masker.text(outcome.error or "The model failed without saying why.")
+        host, live = ticket.host, ticket.live
+        verdict = after_error(error, delivered=ticket.delivered, attempt=live.prediction.attempt)
+        if verdict is not None:
+            give(ticket, verdict.because)
+            return await self._judged(ticket, verdict)
+        metrics = masker.value(outcome.metrics)
+        await self._finish(ticket, Step.FAIL, error=error, output=output if live.items else None, metrics=metrics)
+        give(ticket, None if host is None else await self._examine(host, error))
         return False
 
     async def _output(self, ticket: Ticket, outcome: Outcome, outlet: Outlet) -> Any:

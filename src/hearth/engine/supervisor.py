@@ -43,6 +43,10 @@ class Owner(Protocol):
 
     def ready(self, host: Host) -> None: ...
     def failed(self, host: Host, error: SetupFailed) -> None: ...
+    def died(self, host: Host, because: str) -> None:
+        """It ended by itself; `gone` follows."""
+        ...
+
     def gone(self, host: Host) -> None:
         """Its room is free."""
         ...
@@ -319,6 +323,7 @@ class Supervisor:
             extra={"action": "instance_lost", "instance": host.id, "version": host.version.id},
         )
         self._metrics.instances_lost.inc()
+        self.owner.died(host, host.because)
         self._decisions.note(Action.LOST, host.version, host.lane, host.because, instance=host.id)
         self._changed()
         host.task = self._tasks.spawn(self._stop(host, 0), f"clean up {host.id}")

@@ -42,6 +42,9 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     blocked: float = 0.0
     """Seconds until the next boot is allowed after failed ones."""
     failures: int = 0
+    """Setups that failed in a row."""
+    deaths: int = 0
+    """Instances that died in a row before one came through a run."""
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,10 +74,12 @@ def decide(load: Load) -> Decision:
     if not load.waiting and short <= 0:
         return Decision(wanted=present, because=_kept(load.minimum) if load.minimum else "nobody waits")
     if load.blocked > 0:
-        times = "once" if load.failures == 1 else f"{load.failures} times in a row"
+        count = load.failures or load.deaths
+        times = "once" if count == 1 else f"{count} times in a row"
+        what = "its setup failed" if load.failures else "its instance died"
         return Decision(
             wanted=present,
-            because=f"its setup failed {times}; the next try is in {ceil(load.blocked)} s",
+            because=f"{what} {times}; the next try is in {ceil(load.blocked)} s",
             again=load.blocked,
         )
     if short > 0:

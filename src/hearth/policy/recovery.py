@@ -6,6 +6,8 @@ output must not run again: somebody has read the first half of another answer.
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from hearth.domain.prediction import Phase, Prediction, Step
@@ -70,3 +72,37 @@ def after_stop(*, started: bool, delivered: bool) -> Verdict:
     if started and delivered:
         return Verdict(step=Step.FAIL, because=STOPPED_AFTER_OUTPUT)
     return Verdict(step=Step.RETURN, because="the server is stopping; it runs again after the restart")
+
+
+_MACHINE = re.compile(
+    r"^OSError: \[Errno (?:5|23|24|28|30|116|122)\]|No space left on device|Disk quota exceeded|Too many open files"
+    r"|Input/output error|Read-only file system|can't start new thread|uncorrectable ECC",
+    re.MULTILINE,
+)
+"""What a model raises when the machine lets it down: EIO, ENFILE, EMFILE, ENOSPC, EROFS, ESTALE, EDQUOT, and their
+texts. Memory is told apart before it comes to this."""
+_POISON = re.compile(
+    r"CUDA error|CUBLAS_STATUS_|CUDNN_STATUS_|HIP error|device-side assert|illegal memory access"
+    r"|unspecified launch failure|BrokenProcessPool|A child process terminated abruptly|cannot schedule new futures"
+)
+"""What a model raises when its own process is of no use any more: a CUDA context never recovers from such an error."""
+
+
+def after_error(error: str, *, delivered: bool, attempt: int) -> Verdict | None:
+    """For a run that the model ended with an error. None: that is its result. Else the machine was at fault."""
+    found = _MACHINE.search(error)
+    if found is None or delivered or attempt >= ATTEMPTS:
+        return None
+    return Verdict(step=Step.RETURN, because=f"the machine failed its instance, not the model: {_line(error)}")
+
+
+def unfit(error: str) -> str | None:
+    """Why the instance whose model raised this must not be used again; None if nothing speaks against it."""
+    if _MACHINE.search(error) or _POISON.search(error):
+        return f"its model cannot go on after: {_line(error)}"
+    return None
+
+
+def _line(error: str) -> str:
+    lines = error.strip().splitlines()
+    return lines[0][:200] if lines else ""

@@ -110,6 +110,11 @@ class Instance(Protocol):
         """Ask the model to stop; False if the job is not running. `run` then returns `canceled` in its time."""
         ...
 
+    async def check(self) -> str | None:
+        """Why it is not fit to serve, as a part of a sentence; None if it is. Asks the model itself: not for a busy
+        one, which may answer late."""
+        ...
+
     async def usage(self) -> Usage:
         """A look at what it takes. Not for every prediction: it reads files of each process."""
         ...

@@ -29,6 +29,8 @@ REASON_PATIENCE = 0.5
 """Seconds that a broken stream waits for the process watch to say why."""
 PRINT_PATIENCE = 0.5
 """Seconds that the end of a prediction waits for the last lines of its child processes; milliseconds suffice."""
+CHECK_PATIENCE = 12.0
+"""Seconds for an answer to a health check. coglet gives the model 5, and itself 10."""
 STREAM_PATIENCE = 2.0
 """Seconds that coglet has to end the streams of a dead worker; it takes milliseconds."""
 
@@ -122,6 +124,20 @@ class ProcessInstance:
             return await self._coglet.cancel(name)
         except InstanceLost:
             return False
+
+    async def check(self) -> str | None:
+        if self.lost.done():
+            return self.lost.result()
+        try:
+            async with asyncio.timeout(CHECK_PATIENCE):
+                health = await self._coglet.health()
+        except TimeoutError:
+            return f"it did not answer a health check within {CHECK_PATIENCE:g} s"
+        except InstanceLost as error:
+            return error.message
+        if health.fit:
+            return None
+        return f"its health check failed: {health.user_healthcheck_error or health.status}"
 
     async def usage(self) -> Usage:
         return await asyncio.to_thread(self._usage)

@@ -21,6 +21,7 @@ from hearth.domain.model import Build, BuildState, Model, Removal, Version
 from hearth.domain.prediction import Prediction, PredictionKind
 from hearth.domain.webhook import Delivery
 from hearth.store.boots import Boots
+from hearth.store.breakdowns import Breakdowns
 from hearth.store.footprints import Footprints
 from hearth.store.limits import Idempotency, Rates
 from hearth.store.outbox import Outbox
@@ -443,6 +444,8 @@ class Store(Protocol):
     def usage(self) -> Usage: ...
     @property
     def samples(self) -> Samples: ...
+    @property
+    def breakdowns(self) -> Breakdowns: ...
     @property
     def footprints(self) -> Footprints: ...
     @property

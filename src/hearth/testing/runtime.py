@@ -140,6 +140,9 @@ class FakeInstance:
         self.memory = 64 * 1024 * 1024
         self.peak = self.gpu = 0
         """What the next look finds."""
+        self.ill: str | None = None
+        """What its health check says."""
+        self.checks = 0
         self.arrived: Callable[[str], None] = lambda job_id: None
 
     async def run(self, job: Job, emit: Callable[[Emission], None]) -> Outcome:
@@ -174,6 +177,10 @@ class FakeInstance:
             return False
         run.cancel.set()
         return True
+
+    async def check(self) -> str | None:
+        self.checks += 1
+        return self.lost.result() if self.lost.done() else self.ill
 
     async def usage(self) -> Usage:
         peak, self.peak = max(self.peak, self.memory), 0

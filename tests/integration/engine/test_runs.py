@@ -219,7 +219,12 @@ async def test_an_instance_lost_before_the_start_costs_no_attempt(started: Any) 
 
 async def test_an_instance_that_always_refuses_does_not_loop_for_ever(started: Any) -> None:
     bench = await started(runtime=FakeRuntime(crashes(started=False)))
-    prediction = await bench.run(await bench.version())
+    id = await bench.submit(await bench.version())
+    for boots, pause in enumerate((0, 0, 2, 5, 15, 30), start=1):
+        await bench.advance(pause)
+        await bench.runtime.until(boots=boots)
+        await settle()
+    prediction = await bench.end(id)
     assert prediction.phase is Phase.FAILED
     assert len(bench.runtime.specs) == 6
 

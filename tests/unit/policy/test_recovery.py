@@ -11,9 +11,11 @@ from hearth.policy.recovery import (
     RETURNS,
     STOPPED_AFTER_OUTPUT,
     STOPPED_TWICE,
+    after_error,
     after_loss,
     after_stop,
     recover,
+    unfit,
 )
 
 OPEN = [phase for phase in Phase if not phase.terminal]
@@ -95,3 +97,42 @@ def test_delays_grow_and_then_stay() -> None:
     assert [boot_delay(n) for n in range(1, len(BOOT) + 3)] == [*BOOT, BOOT[-1], BOOT[-1]]
     assert [store_delay(n) for n in range(1, len(STORE) + 2)] == [*STORE, STORE[-1]]
     assert list(BOOT) == sorted(BOOT)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        "OSError: [Errno 28] No space left on device: '/tmp/x'",
+        "OSError: [Errno 122] Disk quota exceeded",
+        "OSError: [Errno 24] Too many open files",
+        "RuntimeError: can't start new thread",
+        "CUDA error: uncorrectable ECC error encountered",
+    ],
+)
+def test_an_error_of_the_machine_runs_once_more_elsewhere(error: str) -> None:
+    verdict = after_error(error, delivered=False, attempt=1)
+    assert verdict is not None
+    assert verdict.step is Step.RETURN
+    assert error.splitlines()[0][:40] in verdict.because
+    assert unfit(error) is not None
+    assert after_error(error, delivered=True, attempt=1) is None
+    assert after_error(error, delivered=False, attempt=ATTEMPTS) is None
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        "RuntimeError: CUDA error: device-side assert triggered",
+        "RuntimeError: cuBLAS error: CUBLAS_STATUS_EXECUTION_FAILED",
+        "concurrent.futures.process.BrokenProcessPool: A child process terminated abruptly",
+    ],
+)
+def test_an_error_that_leaves_the_process_useless_is_a_result_and_ends_the_instance(error: str) -> None:
+    assert after_error(error, delivered=False, attempt=1) is None
+    assert unfit(error) is not None
+
+
+@pytest.mark.parametrize("error", ["ValueError: bad input", "OSError: [Errno 2] No such file: 'x'", "", "\n"])
+def test_an_error_of_the_model_is_its_result(error: str) -> None:
+    assert after_error(error, delivered=False, attempt=1) is None
+    assert unfit(error) is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hearth.store.postgres.accounts import PostgresAccounts
 from hearth.store.postgres.boots import PostgresBoots
+from hearth.store.postgres.breakdowns import PostgresBreakdowns
 from hearth.store.postgres.builds import PostgresBuilds
 from hearth.store.postgres.collections import PostgresCollections
 from hearth.store.postgres.database import Database
@@ -50,6 +51,7 @@ class PostgresStore:
         self.sessions = PostgresSessions(database)
         self.usage = PostgresUsage(database)
         self.samples = PostgresSamples(database)
+        self.breakdowns = PostgresBreakdowns(database)
         self.footprints = PostgresFootprints(database)
         self.boots = PostgresBoots(database)
 

@@ -10,6 +10,7 @@ import apsw
 from hearth.store.migrations import load
 from hearth.store.sqlite.accounts import SQLiteAccounts
 from hearth.store.sqlite.boots import SQLiteBoots
+from hearth.store.sqlite.breakdowns import SQLiteBreakdowns
 from hearth.store.sqlite.builds import SQLiteBuilds
 from hearth.store.sqlite.collections import SQLiteCollections
 from hearth.store.sqlite.connection import FolderLock, migrate, reading, writing
@@ -57,6 +58,7 @@ class SQLiteStore:
     sessions: SQLiteSessions
     usage: SQLiteUsage
     samples: SQLiteSamples
+    breakdowns: SQLiteBreakdowns
     footprints: SQLiteFootprints
     boots: SQLiteBoots
 
@@ -87,6 +89,7 @@ class SQLiteStore:
         self.scalings, self.decisions = SQLiteScalings(w, r), SQLiteDecisions(w, r)
         self.sessions, self.usage, self.samples = SQLiteSessions(w, r), SQLiteUsage(w, r), SQLiteSamples(w, r)
         self.footprints, self.boots = SQLiteFootprints(w, r), SQLiteBoots(w, r)
+        self.breakdowns = SQLiteBreakdowns(w, r)
 
     async def close(self) -> None:
         if self._lock is None:
