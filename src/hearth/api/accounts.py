@@ -18,10 +18,13 @@ from hearth.api.bodies import (
 )
 from hearth.api.http import Request
 from hearth.api.route import CURSOR, NOT_FOUND, Route
+from hearth.domain.priority import Priority
 
 
 class CreateToken(msgspec.Struct, frozen=True):
     name: str
+    priority: Priority | None = None
+    """The most urgent that its predictions may be; by default what the caller's own token may ask for."""
 
 
 async def get(request: Request) -> AccountBody:
@@ -33,7 +36,7 @@ async def tokens(request: Request) -> Results[TokenBody]:
 
 
 async def create_token(request: Request, body: CreateToken) -> NewTokenBody:
-    token = await request.services.accounts.new_token(request.account, body.name)
+    token = await request.services.accounts.new_token(request.account, body.name, body.priority)
     return NewTokenBody(name=body.name, token=token)
 
 

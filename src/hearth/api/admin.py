@@ -54,7 +54,7 @@ async def create(request: Request, body: CreateAccount) -> NewAccountBody:
 async def create_token(request: Request, body: CreateToken) -> NewTokenBody:
     accounts = request.services.accounts
     account = await accounts.named(request.account, request.params["username"])
-    return NewTokenBody(name=body.name, token=await accounts.new_token(account, body.name))
+    return NewTokenBody(name=body.name, token=await accounts.new_token(account, body.name, body.priority))
 
 
 def _row(account: Account) -> AccountRow:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import re
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -17,6 +17,7 @@ from hearth.api.route import CURSOR, NOT_FOUND, Failures, Parameter, Route
 from hearth.domain.deployment import Deployment
 from hearth.domain.file import File, parse_reference
 from hearth.domain.prediction import Phase, Prediction, PredictionKind
+from hearth.domain.priority import Priority
 from hearth.errors import InvalidField, InvalidInput, InvalidRequest, NotFound, Pointer
 
 _MIME = re.compile(r"^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+$")
@@ -37,6 +38,10 @@ class Create(msgspec.Struct, frozen=True, kw_only=True):
     """As the header Cancel-After, which goes first."""
     retention: str | int | None = None
     """As the header Retain-For, which goes first."""
+    priority: Priority | None = None
+    """As the header Priority-Class, which goes first."""
+    stream: Any = None
+    """`true`, as clients send it: somebody is going to read the stream."""
 
 
 class CreateByVersion(Create, frozen=True, kw_only=True):
@@ -62,7 +67,7 @@ async def create_for_deployment(request: Request, body: Create) -> PredictionBod
 async def _create(
     request: Request, body: Create, model: tuple[str, str] | None, deployment: Deployment | None = None
 ) -> PredictionBody:
-    asked, cancel_after, retention = _headers(request, body)
+    asked, cancel_after, retention, priority = _headers(request, body)
     webhook, events = body.webhook or None, body.webhook_events_filter
     if webhook is None and body.webhook_completed:
         webhook, events = body.webhook_completed, ["completed"]
@@ -76,6 +81,8 @@ async def _create(
         hold=asked.seconds,
         cancel_after=cancel_after,
         retention=retention,
+        priority=priority,
+        streamed=body.stream is True,
         once=once.of(request, body),
         origin=request.origin,
         deployment=deployment,
@@ -89,8 +96,16 @@ async def _create(
     return await request.services.wire.created(prediction, origin)
 
 
-def _headers(request: Request, body: Create) -> tuple[prefer.Hold, float | None, float | None]:
+class _Asked(NamedTuple):
+    hold: prefer.Hold
+    cancel_after: float | None
+    retention: float | None
+    priority: Priority | None
+
+
+def _headers(request: Request, body: Create) -> _Asked:
     wanted = read_timeout = cancel_after = retention = None
+    priority = body.priority
     for name, value in request.headers:
         if name == b"prefer":
             text = value.decode("latin-1")
@@ -99,13 +114,15 @@ def _headers(request: Request, body: Create) -> tuple[prefer.Hold, float | None,
             cancel_after = prefer.lifetime(value.decode("latin-1"), "/Cancel-After")
         elif name == b"retain-for":
             retention = prefer.retention(value.decode("latin-1"), "/Retain-For")
+        elif name == b"priority-class":
+            priority = prefer.priority(value.decode("latin-1"), "/Priority-Class")
         elif name == b"x-stainless-read-timeout":
             read_timeout = value.decode("latin-1")
     if cancel_after is None and body.lifetime is not None:
         cancel_after = prefer.lifetime(str(body.lifetime), "/lifetime")
     if retention is None and body.retention is not None:
         retention = prefer.retention(str(body.retention), "/retention")
-    return prefer.hold(wanted, read_timeout), cancel_after, retention
+    return _Asked(prefer.hold(wanted, read_timeout), cancel_after, retention, priority)
 
 
 async def _with_data_uris(request: Request, prediction: Prediction) -> Prediction:
@@ -217,6 +234,7 @@ _CREATE_ERRORS: Failures = (
 _CREATE_HEADERS = (
     Parameter("Prefer", "`wait` or `wait=n`: hold the answer until the end, for up to n (1 to 60) seconds.", "header"),
     Parameter("Cancel-After", "Cancel it this long after creation: `30`, `30s`, `5m`, `1h30m45s`.", "header"),
+    Parameter("Priority-Class", "`interactive`, `normal` or `batch`: who goes first when there is a line.", "header"),
     Parameter("Retain-For", "Remove its data this long after its end: `0`, `30s`, `5m`, `2h`, `7d`.", "header"),
 )
 

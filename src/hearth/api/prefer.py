@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from hearth.domain.priority import Priority
 from hearth.errors import InvalidRequest, Pointer
 
 LONGEST_HOLD = 60.0
@@ -72,6 +73,14 @@ def retention(text: str, pointer: str) -> float:
     if total > LONGEST_RETENTION:
         raise _wrong(pointer, f"{text[:40]!r} is out of range: at most 3650 days.")
     return total
+
+
+def priority(text: str, pointer: str) -> Priority:
+    """Raises InvalidRequest that names `pointer`."""
+    try:
+        return Priority(text.strip().lower())
+    except ValueError:
+        raise _wrong(pointer, f"{text[:40]!r} is no priority: write {', '.join(Priority)}.") from None
 
 
 def _wrong(pointer: str, detail: str) -> InvalidRequest:

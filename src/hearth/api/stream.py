@@ -20,7 +20,7 @@ from hearth.api.http import Request, Stream
 from hearth.api.route import Auth, Content, Parameter, Route
 from hearth.api.shapes import Shape, StreamKind
 from hearth.domain.events import TERMINAL, Event, Kind
-from hearth.domain.prediction import Prediction
+from hearth.domain.prediction import Place, Prediction
 from hearth.errors import NotFound
 
 HELLO = b": hi\n\n"
@@ -97,10 +97,13 @@ class _Reader:
         after = self._seen
         if self._prediction.phase.terminal:
             after = min(after, self._prediction.events - 2)  # always send the end again
-        async with aclosing(self._streams.open(self._prediction.id, max(after, -1))) as batches:
+        async with aclosing(self._streams.open(self._prediction.id, max(after, -1), places=True)) as batches:
             async for batch in batches:
                 if batch is None:
                     yield HEARTBEAT
+                    continue
+                if isinstance(batch, Place):
+                    yield comment(batch.because)
                     continue
                 chunk = b"".join([part for event in batch if (part := self._one(event))])
                 if batch and batch[-1].kind in TERMINAL:
@@ -163,16 +166,21 @@ def last_number(header: str | None) -> int:
 
 
 async def follow(request: Request, prediction: Prediction) -> AsyncGenerator[bytes, None]:
-    """All events of a prediction as they are, named by kind, with the event as JSON; ends after the last."""
+    """All events of a prediction as they are, named by kind, with the event as JSON; ends after the last.
+
+    While it waits in line, `queue` events tell where it stands: they are no part of its history and have no id.
+    """
     yield HELLO
     epoch, origin = int(prediction.created_at), request.origin
     after = last_number(request.header(b"last-event-id"))
     if prediction.phase.terminal:
         after = min(after, prediction.events - 2)
-    async with aclosing(request.services.streams.open(prediction.id, max(after, -1))) as batches:
+    async with aclosing(request.services.streams.open(prediction.id, max(after, -1), places=True)) as batches:
         async for batch in batches:
             if batch is None:
                 yield HEARTBEAT
+            elif isinstance(batch, Place):
+                yield b"event: queue\ndata: " + wire.encode(wire.queue(batch), origin) + b"\n\n"
             else:
                 yield b"".join(
                     [

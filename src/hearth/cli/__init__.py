@@ -41,7 +41,6 @@ for command in (
     run.run,
     models.models,
     models.versions,
-    predictions.predictions,
     predictions.cancel,
     predictions.logs,
     predictions.webhooks,
@@ -54,6 +53,7 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(deployments.app, name="deployment")
+app.add_typer(predictions.app, name="predictions")
 app.add_typer(token.app, name="token")
 app.add_typer(account.app, name="account")
 app.add_typer(collection.app, name="collection")

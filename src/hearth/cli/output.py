@@ -9,11 +9,46 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console
+from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+class Waiting:
+    """One line on stderr that tells where a prediction waits, and goes when it does not any more. Where stderr is no
+    terminal, the first of what it would tell is printed."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self._quiet = quiet
+        self._status: Status | None = None
+        self._told = False
+
+    def __enter__(self) -> Waiting:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.over()
+
+    def show(self, sentence: str) -> None:
+        if self._quiet:
+            return
+        if not err.is_terminal:
+            if not self._told:
+                err.print(Text(sentence))
+        elif self._status is None:
+            self._status = err.status(Text(sentence, style="dim"))
+            self._status.start()
+        else:
+            self._status.update(Text(sentence, style="dim"))
+        self._told = True
+
+    def over(self) -> None:
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
 
 
 def show_json(value: Any) -> None:

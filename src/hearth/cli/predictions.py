@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import json as json_module
 import sys
-from typing import Annotated
+from datetime import datetime
+from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 
 from hearth.cli.connection import Client, find
 from hearth.cli.options import Data, Json, Limit
-from hearth.cli.output import err, line, show_json, table, when
+from hearth.cli.output import Waiting, err, line, out, show_json, table, when
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="A prediction's id.")]
 
 
-def predictions(json: Json = False, limit: Limit = 20, data: Data = None) -> None:
+app = typer.Typer(help="Predictions: list them, show one.", no_args_is_help=False)
+
+
+@app.callback(invoke_without_command=True)
+def listing(context: typer.Context, json: Json = False, limit: Limit = 20, data: Data = None) -> None:
     """List your latest predictions."""
+    if context.invoked_subcommand:
+        return
     with Client(find(data)) as client:
         found = list(client.pages("predictions", limit))
     if json:
@@ -37,6 +45,62 @@ def predictions(json: Json = False, limit: Limit = 20, data: Data = None) -> Non
         ],
         "No predictions yet. Make one: hearth run owner/name -i key=value",
     )
+
+
+@app.command()
+def show(
+    id: Id,
+    events: Annotated[bool, typer.Option("--events", help="What happened to it, step by step.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Its steps as they happen, until it ends.")] = False,
+    json: Json = False,
+    data: Data = None,
+) -> None:
+    """Show one prediction: where it waits, how it ended."""
+    with Client(find(data)) as client:
+        if follow and not json:
+            _follow(client, id)
+        prediction = client.call("GET", f"predictions/{id}")
+        timeline = client.call("GET", f"predictions/{id}/events")["results"] if events and not follow else []
+    if json:
+        show_json({**prediction, "events": timeline} if events else prediction)
+        return
+    facts = {name: prediction.get(name) for name in ("id", "model", "version", "status", "priority", "error")}
+    facts |= {name: when(prediction.get(f"{name}_at")) for name in ("created", "started", "completed")}
+    facts |= {"seconds": _seconds(prediction), "waits": prediction.get("reason")}
+    table(("", ""), [(name, value) for name, value in facts.items() if value], "")
+    if timeline:
+        began = timeline[0]["at"]
+        out.print()
+        table(("AFTER", "EVENT", ""), [(_after(began, e["at"]), e["kind"], _told(e)) for e in timeline], "")
+
+
+def _follow(client: Client, id: str) -> None:
+    began = None
+    with Waiting() as waiting:
+        for kind, _, text in client.events(f"predictions/{id}/events?follow=true"):
+            data = json_module.loads(text)
+            if kind == "queue":
+                waiting.show(data["because"])
+                continue
+            began = began or data["at"]
+            if kind not in ("queued", "booting"):
+                waiting.over()
+            out.print(Text(f"{_after(began, data['at']):>10}  {kind:<17} {_told(data)}".rstrip()))
+
+
+def _after(began: str, at: str) -> str:
+    seconds = (datetime.fromisoformat(at) - datetime.fromisoformat(began)).total_seconds()
+    return f"{seconds:.3f} s"
+
+
+def _told(event: dict[str, Any]) -> str:
+    """An event's data on one line."""
+    data = event["data"]
+    if not isinstance(data, dict):
+        return line(data if isinstance(data, str) else json_module.dumps(data), 100)
+    sentence = data.get("because") or data.get("error") or data.get("name") or ""
+    by = f" ({data['by']})" if data.get("by") else ""
+    return line(f"{sentence}{by}", 100)
 
 
 def cancel(id: Id, json: Json = False, data: Data = None) -> None:

@@ -13,7 +13,8 @@ from rich.markup import escape
 
 from hearth.cli.connection import Client, Failure, find
 from hearth.cli.options import Data, Json
-from hearth.cli.output import err, out, show_json
+from hearth.cli.output import Waiting, err, out, show_json
+from hearth.domain.priority import Priority
 
 
 def run(
@@ -26,6 +27,9 @@ def run(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the files it makes.")] = Path(),
     save: Annotated[bool, typer.Option(help="Save the files it makes.")] = True,
     webhook: Annotated[str | None, typer.Option(help="URL that hears of the result.")] = None,
+    priority: Annotated[
+        Priority | None, typer.Option(help="Who goes first when there is a line; interactive, if it is not given.")
+    ] = None,
     json: Json = False,
     data: Data = None,
 ) -> None:
@@ -33,9 +37,11 @@ def run(
     name, _, version = model.partition(":")
     with Client(find(data)) as client:
         values = inputs(client, name, version, input or [], json_input)
-        body: dict[str, Any] = {"version": model, "input": values}
+        body: dict[str, Any] = {"version": model, "input": values, "stream": True}
         if webhook:
             body["webhook"] = webhook
+        if priority:
+            body["priority"] = priority.value
         prediction = client.call("POST", "predictions", json=body)
         try:
             streamed = follow(client, prediction, quiet=json)
@@ -119,25 +125,33 @@ def _upload(client: Client, path: Path) -> str:
 def follow(client: Client, prediction: dict[str, Any], quiet: bool) -> bool:
     """Show the prediction live until it ends; whether its output has been printed already."""
     streamed = False
-    if not quiet and (reason := client.call("GET", f"predictions/{prediction['id']}").get("reason")):
-        err.print(f"[dim]{escape(reason)}[/dim]")
     files = bool("/files/" in prediction["urls"].get("stream", ""))
-    for kind, _, text in client.events(f"predictions/{prediction['id']}/events?follow=true"):
-        if quiet:
-            continue
-        data = json_module.loads(text)["data"]
-        if kind == "log":
-            sys.stderr.write(data)
-            sys.stderr.flush()
-        elif kind == "output" and isinstance(data, str) and not files:
-            sys.stdout.write(data)
-            sys.stdout.flush()
-            streamed = True
-        elif kind == "returned":
-            err.print(f"[dim]{escape(data['because'])}[/dim]")
+    with Waiting(quiet) as waiting:
+        for kind, _, text in client.events(f"predictions/{prediction['id']}/events?follow=true"):
+            if kind == "queue":
+                waiting.show(json_module.loads(text)["because"])
+                continue
+            if quiet or kind in ("queued", "booting"):
+                continue
+            waiting.over()
+            streamed = _show_event(kind, json_module.loads(text)["data"], files) or streamed
     if streamed:
         sys.stdout.write("\n")
     return streamed
+
+
+def _show_event(kind: str, data: Any, files: bool) -> bool:
+    """Whether it was output, and is on the screen now."""
+    if kind == "log":
+        sys.stderr.write(data)
+        sys.stderr.flush()
+    elif kind == "output" and isinstance(data, str) and not files:
+        sys.stdout.write(data)
+        sys.stdout.flush()
+        return True
+    elif kind in ("returned", "stopping"):
+        err.print(f"[dim]{escape(data['because'])}[/dim]")
+    return False
 
 
 def _save(client: Client, value: Any, folder: Path, prediction_id: str) -> Any:

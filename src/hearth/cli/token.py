@@ -9,6 +9,7 @@ import typer
 from hearth.cli.connection import Client, find
 from hearth.cli.options import Data, Json
 from hearth.cli.output import err, show_json, table, when
+from hearth.domain.priority import Priority
 
 app = typer.Typer(help="API tokens: list, create, disable.", no_args_is_help=False)
 
@@ -26,8 +27,11 @@ def listing(context: typer.Context, json: Json = False, data: Data = None) -> No
         show_json(found)
         return
     table(
-        ("NAME", "ENDS WITH", "MADE", "STATE"),
-        [(t["name"], t["hint"], when(t["created_at"]), "disabled" if t["disabled_at"] else "enabled") for t in found],
+        ("NAME", "ENDS WITH", "MADE", "STATE", "PRIORITY"),
+        [
+            (t["name"], t["hint"], when(t["created_at"]), "disabled" if t["disabled_at"] else "enabled", t["priority"])
+            for t in found
+        ],
         "No tokens.",
     )
 
@@ -35,12 +39,18 @@ def listing(context: typer.Context, json: Json = False, data: Data = None) -> No
 Account = Annotated[str | None, typer.Option("--account", metavar="USERNAME", help="Whose it is; for admins.")]
 
 
+Ceiling = Annotated[Priority | None, typer.Option("--priority", help="The most urgent its predictions may be.")]
+
+
 @app.command()
-def create(name: Name, account: Account = None, json: Json = False, data: Data = None) -> None:
+def create(
+    name: Name, account: Account = None, priority: Ceiling = None, json: Json = False, data: Data = None
+) -> None:
     """Make a token and print it, once."""
     path = "tokens" if account is None else f"admin/accounts/{account}/tokens"
+    body = {"name": name} if priority is None else {"name": name, "priority": priority.value}
     with Client(find(data)) as client:
-        made = client.call("POST", path, json={"name": name})
+        made = client.call("POST", path, json=body)
     if json:
         show_json(made)
         return

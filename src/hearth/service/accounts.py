@@ -9,6 +9,7 @@ from typing import Any
 from hearth import ids
 from hearth.clock import Clock
 from hearth.domain.account import Account, AccountType, Token
+from hearth.domain.priority import Priority
 from hearth.errors import Conflict, InvalidRequest, NotFound, Pointer, Unauthenticated
 from hearth.seal import Sealer
 from hearth.service.cache import Cache
@@ -94,8 +95,13 @@ class Accounts:
     async def tokens(self, caller: Account) -> Sequence[Token]:
         return await self._store.accounts.tokens(caller.id)
 
-    async def new_token(self, caller: Account, name: str) -> str:
-        """The token: shown now, and never again. Raises InvalidRequest, Conflict on a name in use."""
+    async def new_token(self, caller: Account, name: str, priority: Priority | None = None) -> str:
+        """The token: shown now, and never again. `priority`: the most urgent that its predictions may be, by default
+        and at most what the caller's own token may ask for. Raises InvalidRequest, Conflict on a name in use."""
+        priority = caller.ceiling if priority is None else priority
+        if not priority.within(caller.ceiling):
+            detail = f"priority: {priority.value} is more than your own token may ask for, {caller.ceiling.value}"
+            raise InvalidRequest(errors=(Pointer("/priority", detail),))
         name = name.strip()
         if not name or len(name) > MAX_NAME or not name.isprintable() or "/" in name:
             detail = f"name: must be 1 to {MAX_NAME} printable characters without a slash"
@@ -105,7 +111,7 @@ class Accounts:
                 f"There is a token named {name!r} already.", hint="Choose another name, or disable that one."
             )
         token = ids.api_token()
-        await self._add_token(caller, name, token)
+        await self._add_token(caller, name, token, priority)
         return token
 
     async def disable_token(self, caller: Account, name: str) -> None:
@@ -170,7 +176,9 @@ class Accounts:
         await self._store.accounts.create(account)
         return account
 
-    async def _add_token(self, account: Account, name: str, token: str) -> None:
+    async def _add_token(
+        self, account: Account, name: str, token: str, priority: Priority = Priority.INTERACTIVE
+    ) -> None:
         await self._store.accounts.add_token(
             Token(
                 hash=ids.token_hash(token),
@@ -178,5 +186,6 @@ class Accounts:
                 name=name,
                 created_at=self._clock.now(),
                 hint=token[-4:],
+                priority=priority,
             )
         )

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import hmac
 from collections.abc import AsyncGenerator, Sequence
+from typing import Literal, overload
 
 from hearth import ids
 from hearth.bus.base import Bus, Feed
 from hearth.domain.events import TERMINAL, Event
-from hearth.domain.prediction import Prediction
+from hearth.domain.prediction import Place, Prediction
 from hearth.errors import NotFound
 from hearth.store.base import Store
 
@@ -17,6 +18,8 @@ TOKEN_LENGTH = 52
 _DIGITS = "0123456789abcdefghijklmnopqrstuv"
 _CATCH_UP = 0.05
 """Seconds until the store is asked again for events that were published elsewhere and are being written."""
+PACE = 2.0
+"""Seconds between two looks at the place of a prediction that waits."""
 _HELD = 1000
 """Events of another process that a reader may be behind; beyond that it reads them from the store."""
 
@@ -50,11 +53,20 @@ class Streams:
             raise NotFound
         return found
 
-    async def open(self, prediction_id: str, after: int = -1) -> AsyncGenerator[Sequence[Event] | None, None]:
+    @overload
+    def open(self, prediction_id: str, after: int = -1) -> AsyncGenerator[Sequence[Event] | None, None]: ...
+    @overload
+    def open(
+        self, prediction_id: str, after: int = -1, *, places: Literal[True]
+    ) -> AsyncGenerator[Sequence[Event] | Place | None, None]: ...
+    async def open(
+        self, prediction_id: str, after: int = -1, *, places: bool = False
+    ) -> AsyncGenerator[Sequence[Event] | Place | None, None]:
         """Batches of the events with seq > `after`, each event once and in order, until the last one.
 
-        None says that nothing happened for a while. Raises NotFound at the first step if the prediction or
-        its data is gone. Close it (`contextlib.aclosing`) when the reader leaves.
+        None says that nothing happened for a while. With `places`, also where the prediction stands in line: at once
+        if it waits, and whenever that has changed, looked up every PACE seconds. Raises NotFound at the first step if
+        the prediction or its data is gone. Close it (`contextlib.aclosing`) when the reader leaves.
         """
         reader = _Reader(self._bus, self._store, prediction_id, after)
         try:
@@ -63,17 +75,29 @@ class Streams:
                 if found is None or found.data_removed:
                     raise NotFound
                 reader.ended = reader.ended or found.phase.terminal
+            told: Place | None = None
+            silence = 0.0
             while True:
                 final = reader.ended  # before the look: what ended then has nothing to add afterwards
                 batch = await reader.take()
                 if batch:
+                    silence = 0.0
                     yield batch
                     if batch[-1].kind in TERMINAL:
                         return
-                elif final:
+                    continue
+                if final:
                     return
-                elif not await reader.wait(self._heartbeat):
+                place = reader.place() if places else None
+                if place is not None and place != told:
+                    told, silence = place, 0.0
+                    yield place
+                elif silence >= self._heartbeat:
+                    silence = 0.0
                     yield None
+                pace = self._heartbeat if place is None else min(PACE, self._heartbeat)
+                if not await reader.wait(pace):
+                    silence += pace
         finally:
             reader.close()
 
@@ -114,6 +138,10 @@ class _Reader:
             self._news = self._live[0].seq == self._after + 1
             self._gap = not self._news
         return batch
+
+    def place(self) -> Place | None:
+        """Where it waits, if it does and an engine in this process has it."""
+        return self.feed.snapshot().place if self.feed is not None else None
 
     async def wait(self, heartbeat: float) -> bool:
         """Until there is news; False if there was none in time."""

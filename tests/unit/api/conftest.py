@@ -23,7 +23,8 @@ from hearth.domain.file import File, FileKind
 from hearth.domain.hardware import Hardware
 from hearth.domain.instance import InstanceState, InstanceView
 from hearth.domain.model import Build, BuildState, Model, Recipe, SourceFile, Version
-from hearth.domain.prediction import Phase, Prediction
+from hearth.domain.prediction import Phase, Place, Prediction
+from hearth.domain.priority import Priority
 from hearth.domain.webhook import Attempt, Delivery
 from hearth.errors import NotFound, Unauthenticated
 from hearth.service.admin import Admin
@@ -64,6 +65,7 @@ class World:
             created_at=1_700_000_000.5,
         )
         self.batches: list[Sequence[Event] | None] = []
+        self.places: list[Place] = []
         self.blob = b"0123456789"
         self.file_record = File(
             id=FILE_ID,
@@ -101,8 +103,8 @@ class World:
         self._called("tokens")
         return [Token(hash="x", account_id="a1", name="default", created_at=1.0, hint="abcd")]
 
-    async def new_token(self, caller: Account, name: str) -> str:
-        self._called("new_token", name=name)
+    async def new_token(self, caller: Account, name: str, priority: Priority | None = None) -> str:
+        self._called("new_token", name=name, priority=priority)
         return "r8_new"
 
     async def disable_token(self, caller: Account, name: str) -> None:
@@ -133,8 +135,12 @@ class World:
         self._called("prediction")
         return self.prediction_record
 
-    async def open_stream(self, prediction_id: str, after: int) -> AsyncGenerator[Sequence[Event] | None, None]:
+    async def open_stream(
+        self, prediction_id: str, after: int, *, places: bool = False
+    ) -> AsyncGenerator[Sequence[Event] | Place | None, None]:
         self._called("open", after=after)
+        for place in self.places if places else ():
+            yield place
         for batch in self.batches:
             kept = None if batch is None else [e for e in batch if e.seq > after]
             if kept is None or kept:

@@ -7,9 +7,11 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from hearth.api.services import Options, Services
-from hearth.domain.prediction import Phase, Prediction
+from hearth.domain.prediction import Phase, Place, Prediction
+from hearth.domain.priority import Priority
 from hearth.store.base import Cursor
 
 ID = "0fqzzq8p2srgm0cjb2zaj681jr"
@@ -37,6 +39,7 @@ async def test_a_create_shows_a_starting_prediction_without_keys_that_have_no_va
         "data_removed": False,
         "error": None,
         "status": "starting",
+        "priority": "normal",
         "created_at": "2023-11-14T22:13:20.500000Z",
         "urls": {
             "get": f"{HOST}/v1/predictions/{ID}",
@@ -326,3 +329,46 @@ async def test_progress_bars_are_shown_as_lines(client: Any, world: Any) -> None
     world.prediction_record = msgspec.structs.replace(world.prediction_record, logs=logs)
     body = (await client.get(f"/v1/predictions/{ID}")).json()
     assert body["logs"] == "\n 0%|    | 0/4\n25%|#   | 1/4\ndone\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "priority", "streamed"),
+    [
+        ({}, {}, None, False),
+        ({"priority": "batch"}, {}, Priority.BATCH, False),
+        ({"priority": "batch"}, {"Priority-Class": "Normal"}, Priority.NORMAL, False),
+        ({"stream": True}, {}, None, True),
+        ({"stream": "yes", "urgency": 3}, {"Priority": "u=1, i"}, None, False),
+    ],
+)
+async def test_how_urgent_it_is_comes_in_body_or_header(
+    client: Any, world: Any, body: dict[str, Any], headers: dict[str, str], priority: Priority | None, streamed: bool
+) -> None:
+    await client.post(
+        "/v1/predictions", json={"version": "ada/hello", "input": {"text": "hi"}, **body}, headers=headers
+    )
+    _, arguments = world.calls[0]
+    assert (arguments["priority"], arguments["streamed"]) == (priority, streamed)
+
+
+@pytest.mark.parametrize(("body", "headers"), [({"priority": "urgent"}, {}), ({}, {"Priority-Class": "9"})])
+async def test_a_priority_that_there_is_not_is_refused(
+    client: Any, body: dict[str, Any], headers: dict[str, str]
+) -> None:
+    sent = {"version": "ada/hello", "input": {}, **body}
+    answer = await client.post("/v1/predictions", json=sent, headers=headers)
+    assert answer.status_code in (400, 422)
+    assert "priority" in answer.text.lower()
+
+
+async def test_where_it_waits_is_shown(client: Any, world: Any) -> None:
+    place = Place(ahead=1, starts_at=1_700_000_040.0, because="second in line; its instance is busy")
+    world.prediction_record = replace(world.prediction_record, reason=place.because, place=place)
+    shown = (await client.get(f"/v1/predictions/{ID}")).json()
+    assert shown["reason"] == place.because
+    assert shown["queue"] == {
+        "position": 2,
+        "ahead": 1,
+        "expected_start": "2023-11-14T22:14:00Z",
+        "because": place.because,
+    }

@@ -11,7 +11,7 @@ import pytest
 from hearth.api import stream
 from hearth.api.stream import frame, last_number
 from hearth.domain.events import Event, Kind
-from hearth.domain.prediction import Phase
+from hearth.domain.prediction import Phase, Place
 
 ID = "0fqzzq8p2srgm0cjb2zaj681jr"
 FILE_ID = "1fqzzq8p2srgm0cjb2zaj681jr"
@@ -204,3 +204,14 @@ async def test_a_push_log_ends_with_its_outcome(client: Any, world: Any) -> None
         "error": None,
         "hint": None,
     }
+
+
+async def test_where_it_waits_is_told_in_comments_and_in_the_timeline(client: Any, world: Any) -> None:
+    world.places = [Place(ahead=1, starts_at=None, because=f"{n} in line\nand waits") for n in ("second", "first")]
+    world.batches = [[Event(0, Kind.QUEUED, 1_700_000_000.5, {}), Event(1, Kind.SUCCEEDED, 1_700_000_001.0, {})]]
+    text = (await client.get(f"/v1/streams/{TOKEN}")).text
+    assert ": second in line and waits\n\n: first in line and waits\n\n" in text
+    text = (await client.get(f"/v1/predictions/{ID}/events?follow=true")).text
+    assert text.count("event: queue\ndata: {") == 2
+    assert '"because":"first in line\\nand waits"' in text
+    assert "event: queue\nid:" not in text
