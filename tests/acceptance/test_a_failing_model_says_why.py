@@ -67,7 +67,7 @@ def test_the_error_is_the_exceptions_and_the_traceback_is_in_the_logs(
 
 def test_an_instance_survives_the_models_errors(api: Any, models: Any) -> None:
     ref = models("failing").name
-    api.run(ref, {"kind": "memory"})
+    api.run(ref, {"kind": "value"})
     before = api.instance(ref)
     assert api.run(ref, {"kind": "exit"})["status"] == "failed"
     assert api.run(ref, {"kind": "none"})["output"] == "did not fail"

@@ -39,6 +39,10 @@ Give = Callable[[Ticket, str | None], None]
 """Hand the slot back; the text is why the instance must not be used again. Calls after the first do nothing."""
 
 
+class _Starved(InstanceLost):
+    """The model said that memory ran out, and lives on: in its own words."""
+
+
 class Runner:
     def __init__(
         self,
@@ -131,7 +135,7 @@ class Runner:
             outcome = await place.run(job, self._listener(ticket, outlet, printed, masker))
             if outcome.status == "failed" and (gpu := ran_out(outcome.error or "")) is not None:
                 # Not the model's fault: the machine gave it too little.
-                raise InstanceLost(outcome.error, logs=outcome.error or "", shortage=Shortage(gpu=gpu))
+                raise _Starved(outcome.error, shortage=Shortage(gpu=gpu))
         except BaseException:
             outlet.abandon()
             raise
@@ -262,16 +266,17 @@ class Runner:
             self._begin(ticket)  # it may have begun, so this attempt counts
         if ticket.cause is not None:
             return await self._broken_off(ticket)
+        masker = Masker(self._inputs.unseal(ticket.sealed)[1])
         verdict = after_loss(
             started=error.started,
             delivered=ticket.delivered,
             attempt=ticket.live.prediction.attempt,
             returns=ticket.returns,
             reason=reason,
+            told=masker.text(error.message) if isinstance(error, _Starved) else "",
         )
         if not error.started:
             ticket.returns += 1
-        masker = Masker(self._inputs.unseal(ticket.sealed)[1])
         return await self._judged(ticket, verdict, masker.text(error.logs))
 
     async def _judged(self, ticket: Ticket, verdict: Verdict, logs: str = "") -> bool:

@@ -58,12 +58,15 @@ def recover(prediction: Prediction, *, delivered: bool, now: float) -> Verdict:
     return Verdict(step=Step.RETURN, because="the server stopped while it ran, and it had delivered nothing")
 
 
-def after_loss(*, started: bool, delivered: bool, attempt: int, returns: int, reason: str) -> Verdict:
-    """For a prediction whose instance died under it. `reason` is the sentence about the instance."""
+def after_loss(*, started: bool, delivered: bool, attempt: int, returns: int, reason: str, told: str = "") -> Verdict:
+    """For a prediction whose instance died under it. `reason` is the sentence about the instance. `told`: it did not
+    die but lacked memory, and said so."""
     if not started and returns < RETURNS:
         return Verdict(step=Step.RETURN, because=f"its instance was lost before it started: {reason}")
     if started and not delivered and attempt < ATTEMPTS:
         return Verdict(step=Step.RETURN, because=f"its instance was lost and it had delivered nothing: {reason}")
+    if told:
+        return Verdict(step=Step.FAIL, because=f"{told} ({reason})")
     return Verdict(step=Step.FAIL, because=f"The instance that ran this prediction died: {reason}")
 
 

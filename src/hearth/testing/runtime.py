@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hearth.domain.boot import BootPhase
-from hearth.errors import InstanceLost, SetupFailed
+from hearth.errors import InstanceLost, SetupFailed, Shortage
 from hearth.runtime.base import (
     FILE_OUTPUT,
     Began,
@@ -112,8 +112,14 @@ async def deaf(run: FakeRun) -> Outcome:
     return await echo(run)
 
 
-def crashes(reason: str = "Worker crashed", *, started: bool = True, after: tuple[Any, ...] = ()) -> Model:
-    """Takes its instance down, before or after the start, having yielded `after`."""
+def crashes(
+    reason: str = "Worker crashed",
+    *,
+    started: bool = True,
+    after: tuple[Any, ...] = (),
+    shortage: Shortage | None = None,
+) -> Model:
+    """Takes its instance down, before or after the start, having yielded `after`; for lack of memory with `shortage`."""
 
     async def model(run: FakeRun) -> Outcome:
         if started:
@@ -121,7 +127,7 @@ def crashes(reason: str = "Worker crashed", *, started: bool = True, after: tupl
         for chunk in after:
             run.emit(Yielded(chunk))
         run.instance.die(reason)
-        raise InstanceLost(reason, started=started, logs="last words\n")
+        raise InstanceLost(reason, started=started, logs="last words\n", shortage=shortage)
 
     return model
 
@@ -165,6 +171,8 @@ class FakeInstance:
         waits: list[asyncio.Future[Any]] = [body, self.lost]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            if body.done() or self.lost.done():
+                await asyncio.sleep(0)  # who takes its instance down says why
             if body.done():
                 return body.result()
             raise InstanceLost(self.lost.result(), logs="last words\n")
@@ -212,6 +220,11 @@ class FakeRuntime:
         self.boots.set()
         self.booting = 0
         self.fail_setup: str | None = None
+        self.shortage: Shortage | None = None
+        """Why setup fails, if it is for lack of memory."""
+        self.memory: dict[str, int] = {}
+        """Bytes that instances of a model take, by its name."""
+        self.gpu_memory: dict[str, int] = {}
         self.setup_logs = "loading weights\n"
         self.swept = 0
         self.warm: list[Zygote] = []
@@ -244,11 +257,13 @@ class FakeRuntime:
             log(self.setup_logs)
             await self.boots.wait()
             if self.fail_setup is not None:
-                raise SetupFailed(self.fail_setup, logs=self.setup_logs)
+                raise SetupFailed(self.fail_setup, logs=self.setup_logs, shortage=self.shortage)
         finally:
             self.booting -= 1
         instance = FakeInstance(spec, self.model, self.slots)
         instance.setup_logs = self.setup_logs
+        instance.memory = self.memory.get(spec.model, instance.memory)
+        instance.gpu = self.gpu_memory.get(spec.model, 0)
         instance.arrived = lambda job_id: self.given[job_id].set()
         self.instances.append(instance)
         await self._changed()
