@@ -190,8 +190,8 @@ def test_errors_are_read(ai: openai.OpenAI, speaker: str, api: Any) -> None:
         ai.completions.create(model=speaker, prompt="fail")
     if before < 100:  # a model's own error is not asked for again
         assert len(api.call("GET", "predictions")["results"]) == before + 1
+    turns: Any = [{"role": "system", "content": "x"}, {"role": "user", "content": "fail"}]
     with pytest.raises(openai.BadRequestError) as long:
-        turns: Any = [{"role": "system", "content": "x"}, {"role": "user", "content": "fail"}]
         ai.chat.completions.create(model=speaker, messages=turns)
     assert long.value.code == "context_length_exceeded"
     with pytest.raises(openai.APIError, match="no"):
