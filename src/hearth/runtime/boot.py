@@ -191,7 +191,9 @@ class Boot:
 
         group = await Group.forked(fork, marker=marker, on_line=self._printed)
         self._zygotes.used(zygote)
-        self._forked, self._how = True, "forked from a process with its libraries imported"
+        self._forked = True
+        anew = self._zygotes.why_not(self._environment)
+        self._how = "forked from a process with its libraries imported" + (f"; {anew}" if anew else "")
         return group
 
     def _made(self, group: Group, coglet: Coglet) -> ProcessInstance:

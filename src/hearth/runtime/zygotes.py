@@ -34,6 +34,8 @@ ATTEMPTS = 5
 """Zygotes in a row that may fail; each attempt leaves out one library more."""
 SHORT = 0.1
 """Of all memory: with less available no zygote is made, and idle ones end."""
+ALL = "*"
+"""Stands for a library that nobody could name."""
 _OWN = re.compile(r"(HEARTH_|COG_)|(PORT|TMPDIR|CUDA_VISIBLE_DEVICES|NVIDIA_VISIBLE_DEVICES)$")
 """Variables that each instance has for itself."""
 _SECRET = re.compile(r"TOKEN|SECRET|PASSW|CREDENTIAL|KEY", re.IGNORECASE)
@@ -108,7 +110,7 @@ class Zygotes:
         if known is None or not known.unfit or known.seconds < self.threshold:
             return ""
         name, because = next(iter(known.unfit.items()))
-        return f"{name} is imported anew: {because}"
+        return f"{'everything' if name == ALL else name} is imported anew: {because}"
 
     def used(self, zygote: Zygote) -> None:
         """It has forked an instance."""
@@ -142,7 +144,7 @@ class Zygotes:
             self._write(environment, merged)
         if not grown and key in self._kept:
             return
-        if self._failed.get(key, 0) < ATTEMPTS:
+        if self._failed.get(key, 0) < ATTEMPTS and ALL not in merged.unfit:
             self._wanted[key] = (environment, dict(variables))
             self._look()
 
@@ -247,7 +249,7 @@ class Zygotes:
         if known is not None:
             self._write(environment, known.merged(Imports(0.0, (), {error.module: str(error)})))
         self._failed[key] = self._failed.get(key, 0) + 1
-        if self._failed[key] < ATTEMPTS:
+        if self._failed[key] < ATTEMPTS and error.module != ALL:
             self._wanted[key] = (environment, variables)
 
     def _fail(self, key: str, because: str) -> None:

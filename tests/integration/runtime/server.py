@@ -44,7 +44,7 @@ async def main(root: Path, cache: Path, folders: list[Path]) -> None:
 
         job = Job(id=ids.sortable(), input={})
         running.append(asyncio.ensure_future(instance.run(job, emit)))
-        known = {"id": instance.id, "pid": instance.usage().pid, "job": job.id, "said": await said}
+        known = {"id": instance.id, "pid": (await instance.usage()).pid, "job": job.id, "said": await said}
         print(json.dumps(known), flush=True)
     print("ready", flush=True)
     await asyncio.wait(running)
