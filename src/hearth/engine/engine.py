@@ -136,7 +136,7 @@ class Engine:
             hardware=options.hardware,
             unknown=options.unknown_memory,
         )
-        self._boots = Boots(store)
+        self._boots, self._times = Boots(store), RunTimes(store)
         self._supervisor = Supervisor(
             runtime=runtime,
             sources=self._sources,
@@ -155,6 +155,8 @@ class Engine:
             recorder=self._recorder,
             supervisor=self._supervisor,
             packing=self._packing,
+            times=self._times,
+            boots=self._boots,
             decisions=self._decisions,
             breakdowns=self._breakdowns,
             clock=clock,
@@ -169,7 +171,6 @@ class Engine:
             sealer=sealer,
             limit=options.max_input_file,
         )
-        self._times = RunTimes(store)
         self._dispatcher = Dispatcher(
             recorder=self._recorder,
             supervisor=self._supervisor,

@@ -24,6 +24,7 @@ from hearth.domain.model import Version
 from hearth.domain.overview import LaneView
 from hearth.domain.prediction import Phase, Step
 from hearth.engine.alarms import Alarms
+from hearth.engine.boots import Boots
 from hearth.engine.breakdowns import Breakdowns
 from hearth.engine.decisions import Notes
 from hearth.engine.host import Host
@@ -32,10 +33,12 @@ from hearth.engine.overview import lane_view
 from hearth.engine.packing import Packing
 from hearth.engine.pool import Pool
 from hearth.engine.recorder import Recorder
+from hearth.engine.run_times import RunTimes
 from hearth.engine.supervisor import Supervisor
 from hearth.engine.ticket import Stage, Ticket
 from hearth.engine.watcher import Watcher
 from hearth.policy.autoscale import Load, decide
+from hearth.policy.estimate import expected
 from hearth.policy.faults import NONE, Faults
 from hearth.policy.placement import TAKEOVER, Boot, Evict, Hold, Never, yields
 from hearth.policy.worth import Resident
@@ -57,6 +60,8 @@ class Planner:
         packing: Packing,
         decisions: Notes,
         breakdowns: Breakdowns,
+        times: RunTimes,
+        boots: Boots,
         clock: Clock,
         alarms: Alarms,
         options: EngineOptions,
@@ -64,6 +69,7 @@ class Planner:
         self._recorder, self._supervisor, self._decisions = recorder, supervisor, decisions
         self._packing = packing
         self._breakdowns = breakdowns
+        self._times, self._boots = times, boots
         self._clock, self._alarms, self._options = clock, alarms, options
         self.refuse: Callable[[Pool, str], None]
         """Fails those who wait in a lane that can have no instance. Set once, before the first prediction."""
@@ -113,6 +119,8 @@ class Planner:
             now=self._clock.now(),
             monotonic=self._clock.monotonic(),
             maximum=self._options.max_instances if pool.lane.train else self._options.max_instances_per_version,
+            run=expected(self._times.of(pool.version.id, pool.lane.train)),
+            boot=self._boots.expected(pool.version),
         )
 
     def explain(self, pool: Pool) -> str:

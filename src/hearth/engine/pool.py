@@ -128,8 +128,10 @@ class Pool:
         """Whether this instance is one of those that are kept running."""
         return bool(self.minimum) and sum(1 for h in self.hosts.values() if h.serving) <= self.minimum
 
-    def load(self, *, now: float, monotonic: float, maximum: int) -> Load:
-        """`maximum` is the server's, for lanes without one of their own."""
+    def load(
+        self, *, now: float, monotonic: float, maximum: int, run: float | None = None, boot: float | None = None
+    ) -> Load:
+        """`maximum` is the server's, for lanes without one of their own; `run` and `boot`: seconds to expect."""
         hosts = self.hosts.values()
         return Load(
             waiting=len(self.line),
@@ -140,6 +142,8 @@ class Pool:
             minimum=self.minimum,
             maximum=maximum if self.lane.maximum is None else max(self.lane.maximum, self.minimum),
             patience=0.0 if self.lane.train else PATIENCE,
+            run=run,
+            boot=boot,
             oldest=self.oldest(now),
             blocked=max(self.blocked_until - monotonic, 0.0),
             failures=self.faults.setups,
