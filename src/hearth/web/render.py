@@ -39,6 +39,7 @@ class Renderer:
             iso=iso,
             json=as_json,
             limits=limits,
+            price=price,
             markdown=markdown,
             seconds=seconds,
             short=short,
@@ -119,6 +120,11 @@ def size(value: float | None) -> str:
 def hue(text: str) -> int:
     """One of six colours, always the same for a name."""
     return sum(text.encode()) % 6
+
+
+def price(value: float) -> str:
+    """Small amounts with as many digits as they need."""
+    return f"{value:.6f}".rstrip("0").rstrip(".") or "0"
 
 
 def short(id: str) -> str:

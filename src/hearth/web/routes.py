@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
-from hearth.web import assets, home, live, models, playground, predictions, signin, theme
+from hearth.web import (
+    assets,
+    compare,
+    create,
+    download,
+    explore,
+    home,
+    live,
+    model_settings,
+    models,
+    playground,
+    predictions,
+    signin,
+    theme,
+    training,
+)
 from hearth.web.route import Route
 
 ROUTES: tuple[Route, ...] = (
@@ -11,7 +26,13 @@ ROUTES: tuple[Route, ...] = (
     *signin.ROUTES,
     *home.ROUTES,
     *live.ROUTES,
+    *explore.ROUTES,
+    *compare.ROUTES,
+    *create.ROUTES,
     *predictions.ROUTES,
+    *download.ROUTES,
     *models.ROUTES,
+    *model_settings.ROUTES,
+    *training.ROUTES,
     *playground.ROUTES,
 )

@@ -59,11 +59,11 @@ for (const button of form?.querySelectorAll("[data-view-button]") ?? []) {
 }
 
 // Sliders and their numbers follow each other; JSON says at once when it is none.
-form?.addEventListener("input", (event) => {
+document.addEventListener("input", (event) => {
   const { target } = event;
   if (target.dataset.slider) document.getElementById(target.dataset.slider).value = target.value;
   else {
-    const slider = form.querySelector(`[data-slider="${CSS.escape(target.id)}"]`);
+    const slider = target.id && document.querySelector(`[data-slider="${CSS.escape(target.id)}"]`);
     if (slider && target.value !== "") slider.value = target.value;
   }
   if (target.matches("textarea.json")) target.dataset.edited = "1";
@@ -88,7 +88,7 @@ document.addEventListener("keydown", (event) => {
   const button = document.getElementById("run-button");
   if (!button || button.disabled) return;
   event.preventDefault();
-  form.requestSubmit(button);
+  button.form.requestSubmit(button);
 });
 if (navigator.platform.startsWith("Mac")) {
   for (const key of document.querySelectorAll("[data-mac]")) key.textContent = key.dataset.mac;
