@@ -5,12 +5,17 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from hearth.domain.events import Kind
+import pytest
+
+from hearth.bus.base import CancelRequested
+from hearth.domain.events import Event, Kind
 from hearth.domain.prediction import Phase
-from hearth.runtime.base import Outcome
+from hearth.engine.outputs import Outputs
+from hearth.runtime.base import Began, Outcome
 from hearth.testing.clock import settle
 from hearth.testing.engine import FILE, schema
 from hearth.testing.runtime import FakeRun, FakeRuntime, deaf, hold, yields_then_holds
+from tests.integration.engine.test_restart import crash
 
 
 async def test_cancel_while_it_waits_in_line(started: Any) -> None:
@@ -194,3 +199,144 @@ async def test_a_run_that_succeeds_in_spite_of_a_cancel_has_succeeded(started: A
     await settle()
     bench.runtime.instances[0].runs[id].go.set()
     assert (await bench.end(id)).phase is Phase.SUCCEEDED
+
+
+def steps(events: list[Event]) -> list[tuple[str, str]]:
+    """What was asked for, and what was done about it."""
+    told = []
+    for event in events:
+        if event.kind is Kind.STOPPING:
+            told.append((event.data["step"], event.data["because"]))
+        elif event.kind is Kind.CANCEL_REQUESTED:
+            told.append((event.data["because"], event.data.get("by", "")))
+        elif event.kind in (Kind.CANCELED, Kind.ABORTED):
+            told.append((event.kind.value, event.data["because"]))
+    return told
+
+
+async def test_each_step_of_a_cancel_is_recorded(started: Any) -> None:
+    bench = await started(runtime=FakeRuntime(deaf), cancel_grace=10)
+    id = await bench.submit(await bench.version())
+    await bench.until(id, Kind.STARTED)
+    await bench.store.predictions.request_cancel(id, bench.clock.now())
+    bench.bus.submit(CancelRequested(prediction_id=id, by="ada"))
+    await bench.advance(11)
+    await bench.end(id)
+    events = await bench.store.predictions.events(id)
+    assert steps(events) == [
+        ("user", "ada"),
+        ("asked", "the model is asked to stop"),
+        ("grace over", "it did not stop within 10 s; its instance is ended"),
+        ("killed", "its instance was ended"),
+        ("canceled", "canceled on request; it did not stop within 10 s, so its instance was ended"),
+    ]
+    instances = {event.data["instance"] for event in events if event.kind is Kind.STOPPING}
+    assert instances == {bench.runtime.instances[0].id}
+
+
+async def test_cancel_twice_is_cancel_once(started: Any) -> None:
+    bench = await started(runtime=FakeRuntime(hold))
+    id = await bench.submit(await bench.version())
+    await bench.until(id, Kind.STARTED)
+    for _ in range(2):
+        bench.bus.submit(CancelRequested(prediction_id=id))
+    assert (await bench.end(id)).phase is Phase.CANCELED
+    assert (await bench.kinds(id)).count(Kind.CANCEL_REQUESTED) == 1
+
+
+@pytest.mark.parametrize("cause", ["user", "deadline"])
+async def test_an_end_while_its_outputs_are_stored(started: Any, monkeypatch: pytest.MonkeyPatch, cause: str) -> None:
+    async def draws(run: FakeRun) -> Outcome:
+        run.emit(Began())
+        return Outcome(status="succeeded", output=run.instance.write(tmp / "out.bin", b"x"))
+
+    bench = await started(runtime=FakeRuntime(draws))
+    tmp = bench.options.folder / "made"
+    storing = asyncio.Event()
+
+    async def never(*args: Any) -> str:
+        storing.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr(Outputs, "add_path", never)
+    deadline = bench.clock.now() + 60 if cause == "deadline" else None
+    version = await bench.version(document=schema(output=FILE))
+    id = await bench.submit(version, deadline=deadline)
+    async with asyncio.timeout(10):
+        await storing.wait()
+    if cause == "user":
+        await bench.cancel(id)
+    else:
+        await bench.advance(61)
+    prediction = await bench.end(id)
+    assert (prediction.phase, prediction.output) == (Phase.CANCELED, None)
+    monkeypatch.undo()
+    assert (await bench.run(version)).phase is Phase.SUCCEEDED  # the instance is as good as before
+    assert len(bench.runtime.instances) == 1
+
+
+async def test_cancel_while_its_instance_is_being_ended(started: Any) -> None:
+    bench = await started(runtime=FakeRuntime(deaf))
+    id = await bench.submit(await bench.version())
+    await bench.until(id, Kind.STARTED)
+    (host,) = bench.engine._supervisor.hosts.values()
+    bench.engine._supervisor.end(host, "others need the room", 5)
+    bench.bus.submit(CancelRequested(prediction_id=id))
+    prediction = await bench.end(id)
+    assert (prediction.phase, prediction.attempt) == (Phase.CANCELED, 1)
+
+
+async def test_cancel_of_one_whose_booting_instance_is_ended(started: Any) -> None:
+    bench = await started()
+    bench.runtime.boots.clear()
+    id = await bench.submit(await bench.version())
+    await bench.runtime.until(boots=1)
+    (host,) = bench.engine._supervisor.hosts.values()
+    await bench.cancel(id)
+    bench.engine._supervisor.end(host, "others need the room", 0)
+    assert (await bench.end(id)).phase is Phase.CANCELED
+    await settle()
+    assert not bench.engine._supervisor.hosts
+
+
+async def test_cancel_before_the_engine_has_heard_of_it(started: Any) -> None:
+    bench = await started()
+    version = await bench.version()
+    created: list[str] = []
+    accept = bench.engine._dispatcher.accept
+
+    def late(live: Any, *args: Any) -> None:
+        created.append(live.prediction.id)
+        bench.bus.submit(CancelRequested(prediction_id=live.prediction.id, by="ada"))
+        accept(live, *args)
+
+    bench.engine._dispatcher.accept = late
+    prediction = await bench.run(version)
+    assert created == [prediction.id]
+    assert (prediction.phase, prediction.reason) == (Phase.CANCELED, "canceled on request before it started")
+    assert steps(await bench.store.predictions.events(prediction.id))[0] == ("user", "ada")
+    assert bench.runtime.specs == []
+
+
+async def test_a_deadline_that_has_passed_when_it_comes_aborts(started: Any) -> None:
+    bench = await started()
+    version = await bench.version()
+    assert (await bench.run(version)).phase is Phase.SUCCEEDED  # there is an instance with a free slot
+    prediction = await bench.run(version, deadline=bench.clock.now() - 1)
+    assert (prediction.phase, prediction.started_at) == (Phase.ABORTED, None)
+
+
+async def test_a_deadline_passes_while_the_server_is_down(bench: Any) -> None:
+    first = bench(runtime=FakeRuntime(hold))
+    await first.engine.start()
+    version = await first.version()
+    running = await first.submit(version, deadline=first.clock.now() + 30)
+    waits = await first.submit(version, deadline=first.clock.now() + 30)
+    await first.until(running, Kind.STARTED)
+    await first.engine._recorder.settled(first.engine._dispatcher.tickets[running].live)
+    await crash(first)
+    await first.advance(60)
+    async with bench(clock=first.clock) as second:
+        assert (await second.end(running)).phase is Phase.CANCELED
+        assert (await second.end(waits)).phase is Phase.ABORTED

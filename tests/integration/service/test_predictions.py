@@ -13,6 +13,7 @@ from hearth.domain.account import Account
 from hearth.domain.events import Event, Kind
 from hearth.domain.file import FileKind, parse_reference
 from hearth.domain.prediction import Phase, Prediction, Step, transition
+from hearth.domain.priority import Priority
 from hearth.domain.webhook import Attempt, Delivery, DeliveryState
 from hearth.errors import Conflict, InvalidInput, InvalidRequest, InvalidVersion, NotFound
 from hearth.store.base import Change
@@ -318,7 +319,7 @@ async def test_cancel_waits_for_the_end(hearth: Any, engine: Any, ann: Account, 
     await engine.finish(made.id, step=Step.CANCEL)
     assert (await asked).phase is Phase.CANCELED
     assert (await hearth.predictions.cancel(ann, made.id)).phase is Phase.CANCELED
-    assert engine.works.count(CancelRequested(prediction_id=made.id)) == 1
+    assert engine.works.count(CancelRequested(prediction_id=made.id, by="ann")) == 1
     stored = await hearth.store.predictions.get(made.id)
     assert stored.cancel_requested_at is not None
 
@@ -395,3 +396,42 @@ async def test_a_private_model_of_somebody_else_is_no_version(hearth: Any, ann: 
             await hearth.predictions.create(bob, version=reference, input={"prompt": "x"}, origin=ORIGIN)
     with pytest.raises(NotFound):
         await hearth.predictions.create(bob, model=("ann", "echo"), input={"prompt": "x"}, origin=ORIGIN)
+
+
+@pytest.mark.parametrize(
+    ("ceiling", "options", "priority"),
+    [
+        (Priority.INTERACTIVE, {}, Priority.NORMAL),
+        (Priority.INTERACTIVE, {"streamed": True}, Priority.INTERACTIVE),
+        (Priority.INTERACTIVE, {"source": "web"}, Priority.INTERACTIVE),
+        (Priority.INTERACTIVE, {"streamed": True, "priority": Priority.BATCH}, Priority.BATCH),
+        (Priority.BATCH, {"source": "web"}, Priority.BATCH),
+        (Priority.BATCH, {"priority": Priority.BATCH}, Priority.BATCH),
+        (Priority.NORMAL, {"streamed": True}, Priority.NORMAL),
+    ],
+)
+async def test_who_looks_on_goes_first_as_far_as_the_token_allows(
+    hearth: Any, ann: Account, ceiling: Priority, options: dict[str, Any], priority: Priority
+) -> None:
+    await hearth.version(ann, "echo")
+    caller = msgspec.structs.replace(ann, ceiling=ceiling)
+    made = await hearth.predictions.create(caller, version="ann/echo", input={"prompt": "hi"}, origin=ORIGIN, **options)
+    assert made.priority is priority
+    assert (await hearth.store.predictions.get(made.id)).priority is priority
+
+
+async def test_a_token_cannot_ask_for_more_than_it_may(hearth: Any, engine: Any, ann: Account) -> None:
+    await hearth.version(ann, "echo")
+    token = await hearth.accounts.new_token(ann, "nightly", Priority.BATCH)
+    caller = await hearth.accounts.authenticate(token)
+    for asked in (Priority.INTERACTIVE, Priority.NORMAL):
+        with pytest.raises(InvalidRequest, match="more than this token may ask for, which is batch"):
+            await hearth.predictions.create(
+                caller, version="ann/echo", input={"prompt": "hi"}, origin=ORIGIN, priority=asked
+            )
+    with pytest.raises(InvalidRequest, match="more than your own token may ask for"):
+        await hearth.accounts.new_token(caller, "more", Priority.NORMAL)
+    assert (await hearth.accounts.authenticate(await hearth.accounts.new_token(caller, "as much"))).ceiling is (
+        Priority.BATCH
+    )
+    assert engine.works == []

@@ -8,11 +8,13 @@ from contextlib import aclosing
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from hearth.domain.account import Account
 from hearth.domain.events import Event, Kind
-from hearth.domain.prediction import Prediction, Step, transition
+from hearth.domain.prediction import Place, Prediction, Step, transition
 from hearth.errors import NotFound
+from hearth.service import streams
 from hearth.store.base import Change
 
 ORIGIN = "https://localhost:8700"
@@ -204,3 +206,24 @@ async def test_a_reader_who_leaves_is_forgotten(hearth: Any, engine: Any, ann: A
         await batch(stream)
         assert hearth.bus._listeners
     assert hearth.bus._listeners == {}
+
+
+async def test_places_are_told_at_once_and_when_they_change(
+    hearth: Any, engine: Any, ann: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "PACE", 0.01)
+    await hearth.version(ann, "echo")
+    made = await hearth.predictions.create(ann, version="ann/echo", input={"prompt": "hi"}, origin=ORIGIN)
+    feed = engine.take(made)
+    second, first = (Place(ahead=n, starts_at=None, because=f"{n} ahead") for n in (1, 0))
+    feed.prediction = replace(made, place=second)
+    async with asyncio.timeout(10), aclosing(hearth.streams.open(made.id, 0, places=True)) as stream:
+        assert await anext(stream) == second
+        following = asyncio.ensure_future(anext(stream))
+        await asyncio.sleep(0.05)
+        assert not following.done()  # nothing changed
+        feed.prediction = replace(made, place=first)
+        assert await following == first
+        feed.prediction = made
+        engine.emit(made.id, "x")
+        assert [event.data for event in await anext(stream)] == ["x"]
