@@ -127,6 +127,7 @@ class Engine:
             due=self._courier.wake,
         )
         self._decisions = Decisions(store=store, clock=clock, alarms=alarms, metrics=self.metrics)
+        self._boots, self._times = Boots(store), RunTimes(store)
         self._packing = Packing(
             store=store,
             clock=clock,
@@ -135,8 +136,8 @@ class Engine:
             names=options.gpu_names,
             hardware=options.hardware,
             unknown=options.unknown_memory,
+            boot_seconds=self._boots.expected,
         )
-        self._boots, self._times = Boots(store), RunTimes(store)
         self._supervisor = Supervisor(
             runtime=runtime,
             sources=self._sources,

@@ -30,7 +30,7 @@ from hearth.store.base import Store
 log = logging.getLogger(__name__)
 
 UNKNOWN_BOOT = 5.0
-"""Seconds, until a boot of the lane was timed."""
+"""Seconds, until a boot of the version was timed."""
 _STEP = 1.02
 """What grew less than this is not stored."""
 _LANES = 4096
@@ -69,7 +69,6 @@ class Packing:
         self._models: dict[tuple[str, str, bool], FootprintKey] = {}
         """The version of a model that was measured last, by model, hardware and whether it trains."""
         self._uses: dict[str, Uses] = {}
-        self._boots: dict[str, float] = {}
         self._starved: set[FootprintKey] = set()
         """Whose latest instance ran out of memory."""
         self._tasks = Tasks()
@@ -145,7 +144,7 @@ class Packing:
                     memory=memory,
                     gpus=host.grant.gpus,
                     gpu_memory=gpu if host.grant.gpus else 0,
-                    boot=self._boots.get(key) or self._boot_seconds(host.version) or UNKNOWN_BOOT,
+                    boot=self._boot_seconds(host.version) or UNKNOWN_BOOT,
                     uses=0.0 if uses is None else uses.counted(now),
                 )
             )
@@ -190,7 +189,6 @@ class Packing:
         host.pid, host.memory, host.gpu_memory = usage.pid, usage.memory, usage.gpu
         host.peak = max(host.peak or 0, usage.peak)
         if setup:
-            self._boots[host.lane.key] = self._clock.monotonic() - host.started_since
             self._starved.discard(_key(host.version, host.lane))
         else:
             host.run_peak = max(host.run_peak, usage.peak)

@@ -133,7 +133,7 @@ async def test_it_has_instances_of_its_own(started: Start) -> None:
     prediction = await desk.run(deployment)
     assert (prediction.phase, prediction.deployment) == (Phase.SUCCEEDED, "ada/app")
     assert desk.versions == [version.id, version.id]
-    views = [host.view() for host in bench.engine._supervisor.hosts.values()]
+    views = [host.view(0.0) for host in bench.engine._supervisor.hosts.values()]
     assert {view.deployment for view in views} == {None, "ada/app"}
 
 
