@@ -5,6 +5,7 @@ from itertools import chain, combinations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hearth.domain.sizes import size
 from hearth.policy.placement import (
     TAKEOVER,
     Boot,
@@ -19,7 +20,6 @@ from hearth.policy.placement import (
     place,
     yields,
 )
-from hearth.domain.sizes import size
 from hearth.policy.worth import Resident, cheapest
 
 GB = 10**9
