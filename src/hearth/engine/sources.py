@@ -14,10 +14,13 @@ import msgspec
 from hearth import ids
 from hearth.blobs.base import Blobs
 from hearth.domain.model import SourceFile
+from hearth.engine.contents import Contents
 from hearth.errors import BuildFailed
 
 _PARALLEL = 16
 _TEMPORARY = ".new-"
+CONTENTS = "contents"
+"""The folder of what versions share, beside theirs."""
 
 
 def digest(source: Sequence[SourceFile]) -> str:
@@ -28,7 +31,8 @@ def digest(source: Sequence[SourceFile]) -> str:
 
 class Sources:
     def __init__(self, folder: Path, blobs: Blobs) -> None:
-        self._folder, self._blobs = folder, blobs
+        self._folder = folder
+        self._contents = Contents(folder / CONTENTS, blobs)
         self._ready: dict[str, Path] = {}
         self._making: dict[str, asyncio.Lock] = {}
 
@@ -36,6 +40,7 @@ class Sources:
         """Remove what an interrupted run left half-made."""
         for left in self._folder.glob(f"{_TEMPORARY}*"):
             shutil.rmtree(left, ignore_errors=True)
+        self._contents.sweep()
 
     async def materialise(self, source: Sequence[SourceFile]) -> Path:
         """The folder with these files, made if need be. Raises NotFound for a blob that is gone."""
@@ -55,6 +60,7 @@ class Sources:
         key = digest(source)
         self._ready.pop(key, None)
         await asyncio.to_thread(shutil.rmtree, self._folder / key, ignore_errors=True)
+        await self._contents.drop(source)
 
     async def _make(self, source: Sequence[SourceFile], final: Path) -> None:
         """Beside its place and then renamed: the folder is there whole or not at all."""
@@ -65,7 +71,7 @@ class Sources:
 
             async def bring(file: SourceFile) -> None:
                 async with gate:
-                    await self._blobs.fetch(file.key, new / file.path)
+                    await self._contents.bring(file, new / file.path)
 
             async with asyncio.TaskGroup() as group:
                 for file in source:
