@@ -21,6 +21,7 @@ from hearth.cli import (
     run,
     seed,
     serve,
+    simulate,
     token,
     trainings,
 )
@@ -48,6 +49,7 @@ for command in (
     trainings.trainings,
     deployments.deployments,
     instances.ps,
+    simulate.simulate,
     env.env,
     doctor.doctor,
 ):
