@@ -17,7 +17,7 @@ from hearth.web.outputs import Piece
 from hearth.web.request import Request
 from hearth.web.versions import kind_of
 
-_SHOWN = {
+SHOWN = {
     Phase.QUEUED: ("Queued", "warn live"),
     Phase.BOOTING: ("Booting", "warn live"),
     Phase.ASSIGNED: ("Starting", "info live"),
@@ -109,16 +109,17 @@ async def of(request: Request, prediction: Prediction) -> Panel:
 
 
 def status(request: Request, prediction: Prediction) -> Status:
-    label, kind = _SHOWN[prediction.phase]
+    label, kind = SHOWN[prediction.phase]
     if prediction.cancel_requested_at is not None and not prediction.phase.terminal:
         label, kind = "Canceling", "warn live"
     running = prediction.phase is Phase.RUNNING
+    reason = "" if prediction.phase.terminal else prediction.reason
     since = None if prediction.phase.terminal else prediction.started_at if running else prediction.created_at
     instance = _instance(request, prediction) if prediction.phase is Phase.BOOTING else None
     return Status(
         label=label,
         kind=kind,
-        reason=prediction.reason if not prediction.phase.terminal else "",
+        reason=reason[:1].upper() + reason[1:],
         since=since,
         steps=_steps(instance),
         boot_logs="\n".join(instance.logs.splitlines()[-_LOG_LINES:]) if instance is not None else "",

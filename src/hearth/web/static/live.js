@@ -24,7 +24,7 @@ const HANDLERS = {
   },
   text(panel, text) {
     const box = part(panel, "text");
-    box.append(text);
+    box.append(box.firstChild ? text : text.trimStart());
     waited(panel);
   },
   html(panel, html) {
