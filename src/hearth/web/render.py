@@ -42,6 +42,7 @@ class Renderer:
             price=price,
             markdown=markdown,
             seconds=seconds,
+            sentence=sentence,
             short=short,
             size=size,
             slider_step=slider_step,
@@ -95,6 +96,11 @@ def seconds(value: float | None) -> str:
     if value < 3600:
         return f"{int(value // 60)} min {int(value % 60)} s"
     return f"{int(value // 3600)} h {int(value % 3600 // 60)} min"
+
+
+def sentence(text: str) -> str:
+    """A reason, standing alone."""
+    return text[:1].upper() + text[1:]
 
 
 def compact(value: float) -> str:

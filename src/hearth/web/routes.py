@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from hearth.web import (
+    account,
     assets,
     compare,
     create,
+    dashboard,
+    deployments,
     download,
     explore,
     home,
+    instances,
     live,
     model_settings,
     models,
@@ -29,6 +33,10 @@ ROUTES: tuple[Route, ...] = (
     *explore.ROUTES,
     *compare.ROUTES,
     *create.ROUTES,
+    *account.ROUTES,
+    *dashboard.ROUTES,
+    *deployments.ROUTES,
+    *instances.ROUTES,
     *predictions.ROUTES,
     *download.ROUTES,
     *models.ROUTES,

@@ -11,12 +11,16 @@ if TYPE_CHECKING:
     from hearth.bus.base import Bus
     from hearth.domain.prediction import Prediction
     from hearth.service.accounts import Accounts
+    from hearth.service.admin import Admin
     from hearth.service.collections import Collections
     from hearth.service.deployments import Deployments
     from hearth.service.examples import Examples
     from hearth.service.files import Files
+    from hearth.service.history import History
     from hearth.service.models import Models
+    from hearth.service.monitoring import Monitoring
     from hearth.service.predictions import Predictions
+    from hearth.service.scaling import Scalings
     from hearth.service.search import Search
     from hearth.service.sessions import Sessions
     from hearth.service.sharing import Sharing
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
     from hearth.service.signin import SignIn
     from hearth.service.streams import Streams
     from hearth.service.trainings import Trainings
+    from hearth.service.usage import Usage
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +56,11 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     sharing: Sharing
     showing: Showing
     signin: SignIn
+    history: History
+    usage: Usage
+    monitoring: Monitoring
+    scalings: Scalings
+    admin: Admin
     bus: Bus
     render: Callable[[Prediction, str], Awaitable[bytes]]
     """A prediction as the API gives it, with addresses under an origin."""

@@ -24,6 +24,8 @@ class Use(StrEnum):
     RUN = "run"
     STREAM = "stream"
     WEBHOOK = "webhook"
+    DEPLOYMENT = "deployment"
+    """The reference names a deployment."""
 
 
 class LocalFile(str):
@@ -79,6 +81,12 @@ def _python(call: Call, use: Use) -> str:
             '    webhook="https://example.com/hooks/hearth",\n    webhook_events_filter=["completed"],\n)\n'
             "print(prediction.id)\n"
         )
+    if use is Use.DEPLOYMENT:
+        return (
+            f"{head}deployment = client.deployments.get({name})\n"
+            f"prediction = deployment.predictions.create(\n    input={given},\n)\n"
+            "prediction.wait()\nprint(prediction.output)\n"
+        )
     return f"{head}output = client.run(\n    {name},\n    input={given},\n)\nprint(output)\n"
 
 
@@ -119,6 +127,13 @@ def _nodejs(call: Call, use: Use) -> str:
             '  webhook: "https://example.com/hooks/hearth",\n  webhook_events_filter: ["completed"],\n});\n'
             "console.log(prediction.id);\n"
         )
+    if use is Use.DEPLOYMENT:
+        owner, _, bare = call.reference.partition("/")
+        return (
+            f"{head}{given}const prediction = await replicate.deployments.predictions.create("
+            f"{json.dumps(owner)}, {json.dumps(bare)}, {{ input }});\n"
+            "const { output } = await replicate.wait(prediction);\nconsole.log(output);\n"
+        )
     return f"{head}{given}const output = await replicate.run({name}, {{ input }});\nconsole.log(output);\n"
 
 
@@ -141,7 +156,8 @@ def _key(key: str) -> str:
 
 def _http(call: Call, use: Use) -> str:
     owner_name, _, version = call.reference.partition(":")
-    path = "predictions" if version else f"models/{owner_name}/predictions"
+    kind = "deployments" if use is Use.DEPLOYMENT else "models"
+    path = "predictions" if version else f"{kind}/{owner_name}/predictions"
     body: dict[str, Any] = {"version": version, "input": call.input} if version else {"input": call.input}
     if use is Use.WEBHOOK:
         body |= {"webhook": "https://example.com/hooks/hearth", "webhook_events_filter": ["completed"]}
@@ -152,7 +168,7 @@ def _http(call: Call, use: Use) -> str:
         f"  -F content=@{shlex.quote(name[1:])} {call.origin}/v1/files\n\n"
         for name in _files(call.input)
     )
-    wait = '  -H "Prefer: wait" \\\n' if use is Use.RUN else ""
+    wait = '  -H "Prefer: wait" \\\n' if use in (Use.RUN, Use.DEPLOYMENT) else ""
     made = (
         'curl -s -X POST -H "Authorization: Bearer $REPLICATE_API_TOKEN" \\\n'
         '  -H "Content-Type: application/json" \\\n'

@@ -1,4 +1,5 @@
 // What every page has. One file per concern; each of them works on elements that are there now or come later.
+import "./confirm.js";
 import "./copy.js";
 import "./search.js";
 import "./theme.js";

@@ -1,0 +1,49 @@
+// Forms with data-confirm ask before they are sent. Without scripts they are sent at once.
+let asked = null;
+
+function dialog() {
+  let box = document.getElementById("confirm");
+  if (box) return box;
+  box = document.createElement("dialog");
+  box.id = "confirm";
+  box.setAttribute("aria-labelledby", "confirm-text");
+  const text = document.createElement("p");
+  text.id = "confirm-text";
+  const row = document.createElement("div");
+  row.className = "form-end";
+  const yes = document.createElement("button");
+  const no = document.createElement("button");
+  yes.className = "button primary";
+  no.className = "button";
+  no.dataset.close = "";
+  no.textContent = "Cancel";
+  yes.addEventListener("click", () => {
+    const { form, submitter } = asked;
+    box.close();
+    form.dataset.confirmed = "yes";
+    form.requestSubmit(submitter ?? undefined);
+    delete form.dataset.confirmed;
+  });
+  row.append(yes, no);
+  box.append(text, row);
+  document.body.append(box);
+  return box;
+}
+
+// Captured before htmx and everybody else hears of it.
+document.addEventListener(
+  "submit",
+  (event) => {
+    const form = event.target;
+    if (!form.dataset.confirm || form.dataset.confirmed) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    asked = { form, submitter: event.submitter };
+    const box = dialog();
+    box.querySelector("p").textContent = form.dataset.confirm;
+    box.querySelector("button").textContent = event.submitter?.textContent.trim() || "Go on";
+    box.showModal();
+    box.querySelector("[data-close]").focus();
+  },
+  true,
+);
