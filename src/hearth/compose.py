@@ -185,6 +185,8 @@ def _engine(
         cache=settings.data / "cache",
         variables=settings.model_environment,
         owner=owner,
+        zygote_after=settings.zygote_after,
+        zygote_idle=settings.zygote_idle,
         limits=InstanceLimits(
             memory=settings.instance_memory or budget(settings.memory),
             cpus=settings.instance_cpus,

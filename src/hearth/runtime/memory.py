@@ -57,6 +57,11 @@ def total() -> int | None:
     return min([machine, *own_memory_limits()])
 
 
+def available() -> int | None:
+    """Bytes that processes of this machine could have without swapping; None where the system doesn't say."""
+    return _fields("/proc/meminfo", ("MemAvailable",)).get("MemAvailable")
+
+
 def _look(pid: int, keep: bool) -> Taken:
     if not _LINUX:
         found = processes.find(pid)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from hearth.runtime.instance import ProcessInstance
 from hearth.runtime.limits import Enforcer, InstanceLimits
 from hearth.runtime.owner import RUN, SERVER, Owner
 from hearth.runtime.processes import Process
+from hearth.runtime.warming import Warming
 from hearth.runtime.zygotes import Zygotes
 
 
@@ -74,8 +76,10 @@ class ProcessRuntime:
         phase(BootPhase.ENVIRONMENT)
         environment = await self._environment(spec, log)
         home = Home(self._own / spec.id)
+        warming = None
         try:
             await home.furnish(spec.folder, lambda: self._write_schema(home, spec))
+            warming = Warming.start(home.source, *_trained(spec))
             for _ in range(PORT_ATTEMPTS):
                 try:
                     return await self._boot(spec, environment, home, log, phase).run()
@@ -85,6 +89,9 @@ class ProcessRuntime:
         except BaseException:
             await asyncio.to_thread(home.remove)
             raise
+        finally:
+            if warming is not None:
+                warming.stop()
 
     async def sweep(self) -> int:
         return await asyncio.to_thread(self._sweep)
@@ -171,3 +178,9 @@ class ProcessRuntime:
         }
         family = set[int]().union(*(processes.descendants(table, pid) for pid in others))
         return [process for pid, process in table.items() if pid in others | family]
+
+
+def _trained(spec: InstanceSpec) -> list[Path]:
+    """The file of trained weights, if it is one on this disk: it may be any text that a setup understands."""
+    weights = spec.recipe.weights
+    return [Path(weights)] if weights and os.path.isabs(weights) else []

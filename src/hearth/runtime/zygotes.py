@@ -22,7 +22,7 @@ from pathlib import Path
 import msgspec
 
 from hearth.cog.build import Environment
-from hearth.runtime import base
+from hearth.runtime import base, memory
 from hearth.runtime.activity import Activity
 from hearth.runtime.zygote import Refused, Unfit, Zygote, available
 
@@ -311,9 +311,5 @@ def _key(environment: Environment, variables: Mapping[str, str]) -> str:
 
 
 def _short_of_memory() -> bool:
-    fields = {}
-    with open("/proc/meminfo") as file:
-        for line in file:
-            name, _, value = line.partition(":")
-            fields[name] = int(value.split()[0])
-    return fields["MemAvailable"] < SHORT * fields["MemTotal"]
+    there_is, all_of_it = memory.available(), memory.total()
+    return there_is is not None and all_of_it is not None and there_is < SHORT * all_of_it
