@@ -89,14 +89,20 @@ def source(folder: Path) -> Iterator[dict[str, Any]]:
         }
 
 
-def _walk(folder: Path, root: Path, patterns: list[str]) -> Iterator[Path]:
+def _walk(folder: Path, root: Path, patterns: list[str], above: frozenset[str] = frozenset()) -> Iterator[Path]:
+    """Its files, through links to folders as well: models share code that way. `above`: folders that this one is in,
+    so that a link to one of them doesn't go round for ever."""
+    real = os.path.realpath(folder)
+    if real in above:
+        return
+    above |= {real}
     with os.scandir(folder) as entries:
         for entry in entries:
             path = Path(entry.path)
             if _left_out(path.relative_to(root).as_posix(), patterns):
                 continue
-            if entry.is_dir(follow_symlinks=False):
-                yield from _walk(path, root, patterns)
+            if entry.is_dir():
+                yield from _walk(path, root, patterns, above)
             else:
                 yield path
 

@@ -37,11 +37,26 @@ def test_dockerignore_leaves_out_and_brings_back(tmp_path: Path) -> None:
     assert paths(tmp_path) == [".dockerignore", "data/small.bin", "keep.txt"]
 
 
-def test_links_out_of_the_folder_are_followed_to_files_only(tmp_path: Path) -> None:
+def test_links_out_of_the_folder_are_followed(tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     folder = tmp_path / "model"
-    make(outside, "weights.bin", "more/x")
+    make(outside, "weights.bin", "more/x", "more/deep/y")
     make(folder, "predict.py")
     (folder / "weights.bin").symlink_to(outside / "weights.bin")
     (folder / "more").symlink_to(outside / "more")
-    assert paths(folder) == ["predict.py", "weights.bin"]
+    assert paths(folder) == ["more/deep/y", "more/x", "predict.py", "weights.bin"]
+
+
+def test_a_link_to_a_folder_above_ends_there(tmp_path: Path) -> None:
+    make(tmp_path, "model/predict.py", "shared/a.py")
+    (tmp_path / "model" / "self").symlink_to(tmp_path / "model")
+    (tmp_path / "model" / "shared").symlink_to(tmp_path / "shared")
+    (tmp_path / "shared" / "back").symlink_to(tmp_path / "model")
+    assert paths(tmp_path / "model") == ["predict.py", "shared/a.py"]
+
+
+def test_the_same_folder_may_be_linked_twice(tmp_path: Path) -> None:
+    make(tmp_path, "model/predict.py", "shared/a.py")
+    for name in ("one", "two"):
+        (tmp_path / "model" / name).symlink_to(tmp_path / "shared")
+    assert paths(tmp_path / "model") == ["one/a.py", "predict.py", "two/a.py"]
