@@ -237,7 +237,7 @@ def _services(ground: _Ground, wire: Wire, streams: Streams, engine: Engine, har
         max_models=settings.max_models,
     )
     inputs = Inputs(store=store, blobs=blobs, sealer=sealer, clock=clock, inline_limit=settings.inline_limit)
-    predictions = Predictions(store=store, bus=bus, versions=versions, inputs=inputs, clock=clock)
+    predictions = Predictions(store=store, bus=bus, versions=versions, inputs=inputs, clock=clock, full=engine.full)
     sessions = Sessions(
         store=store,
         clock=clock,
@@ -245,9 +245,7 @@ def _services(ground: _Ground, wire: Wire, streams: Streams, engine: Engine, har
         life=settings.session_life,
         ttl=60.0 if settings.database is None else 2.0,
     )
-    accounts = Accounts(
-        store=store, sealer=sealer, clock=clock, retention=settings.retention, changed=sessions.changed
-    )
+    accounts = Accounts(store=store, sealer=sealer, clock=clock, retention=settings.retention, changed=sessions.changed)
     deployments = Deployments(
         store=store,
         bus=bus,

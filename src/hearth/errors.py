@@ -9,6 +9,7 @@ HearthError
 ├── InvalidVersion       a version reference that leads nowhere               (422)
 ├── KeyReused            an idempotency key that stands for another request     (422)
 ├── Throttled            too many calls; says when to come again             (429)
+├── LineFull             too many wait already; says when to come again      (429)
 ├── TooLarge             more bytes than the limit allows
 ├── Unavailable          cannot be done now; try again
 ├── SearchFailed         the index does not answer
@@ -118,6 +119,16 @@ class Throttled(HearthError):
     def __init__(self, reset: int = 1) -> None:
         self.reset = reset
         super().__init__(f"Request was throttled. Your rate limit resets in ~{reset}s.")
+
+
+class LineFull(HearthError):
+    """Too many predictions wait for this version already."""
+
+    code = "line_full"
+
+    def __init__(self, message: str | None = None, *, reset: int = 1) -> None:
+        self.reset = reset
+        super().__init__(message, hint=f"Try again in {reset} s, or ask for a more urgent priority.")
 
 
 class TooLarge(HearthError):

@@ -103,6 +103,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Trainings that run at the same time; fewer if they would leave no room for a prediction."""
     deployment_quiet: float = 15 * 60.0
     """How long a deployment must have been offline and unused before it can be deleted."""
+    max_waiting: int | None = None
+    """How many predictions may wait for one version (of a deployment: for it); what is more is refused with 429 and
+    says when to come again. Less urgent ones do not count. Default: any number."""
     cancel_grace: float = 10.0
     """Between a polite cancel and a kill."""
     drain_timeout: float = 30.0

@@ -45,6 +45,7 @@ _MEANINGS: dict[type[errors.HearthError], _Meaning] = {
     errors.InvalidVersion: _Meaning(422, "Invalid version or not permitted"),
     errors.KeyReused: _Meaning(422, "Idempotency key reused"),
     errors.Throttled: _Meaning(429, "Too many requests"),
+    errors.LineFull: _Meaning(429, "Line full"),
     errors.TooLarge: _Meaning(413, "Too large"),
     errors.ConfigInvalid: _Meaning(422, "Invalid configuration"),
     errors.BuildFailed: _Meaning(422, "Build failed"),
@@ -83,7 +84,7 @@ def problem(error: errors.HearthError, *, creates: bool = False) -> Reply:
         extra["invalid_fields"] = [f._asdict() for f in error.fields]
     elif isinstance(error, errors.Conflict):
         extra["errors"] = [{"detail": error.message}]
-    if isinstance(error, errors.Throttled):
+    if isinstance(error, errors.Throttled | errors.LineFull):
         meaning = meaning._replace(headers=[(b"retry-after", str(error.reset).encode())])
     return _reply(meaning, detail, creates, hint=error.hint, **extra)
 

@@ -229,6 +229,7 @@ _CREATE_ERRORS: Failures = (
     errors.InvalidRequest,
     errors.AddressRefused,
     errors.KeyReused,
+    errors.LineFull,
     errors.Unavailable,
 )
 _CREATE_HEADERS = (

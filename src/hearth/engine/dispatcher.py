@@ -14,17 +14,15 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from msgspec.structs import replace
-
 from hearth.clock import Clock
 from hearth.domain.boot import DOES, BootPhase
-from hearth.domain.events import Kind
 from hearth.domain.lane import Lane, of_version
 from hearth.domain.model import Version
 from hearth.domain.prediction import Place, Step
 from hearth.domain.priority import Priority
 from hearth.engine.alarms import Alarms
 from hearth.engine.batches import Batches, kin
+from hearth.engine.ends import Ends
 from hearth.engine.host import Host
 from hearth.engine.live import Live
 from hearth.engine.metrics import Metrics
@@ -39,17 +37,13 @@ from hearth.engine.sentences import with_lines
 from hearth.engine.supervisor import Supervisor
 from hearth.engine.tasks import Tasks
 from hearth.engine.ticket import Cause, Stage, Ticket
-from hearth.errors import HearthError, SetupFailed
+from hearth.errors import SetupFailed
 from hearth.policy.faults import NONE
 
 log = logging.getLogger(__name__)
 
-_EARLY = 256
-_BEFORE_START = {
-    Cause.DEADLINE: "its deadline passed before it started",
-    Cause.DISABLED: Cause.DISABLED.value,
-}
-"""Why what waits ends, by cause; canceled on request, else."""
+_COME_AGAIN = 5.0
+"""Seconds after which there may be room, where nobody can tell."""
 
 
 class Dispatcher:
@@ -77,9 +71,17 @@ class Dispatcher:
         self._tasks = Tasks()
         self._closed = False
         self._paused: str | None = None
-        self._early: dict[str, tuple[Cause, str | None]] = {}
-        """Ends that were asked for before the prediction was heard of."""
         self.tickets: dict[str, Ticket] = {}
+        self.ends = Ends(
+            tickets=self.tickets,
+            tasks=self._tasks,
+            recorder=recorder,
+            supervisor=supervisor,
+            clock=clock,
+            alarms=alarms,
+            grace=options.cancel_grace,
+            end_waiting=self._left,
+        )
         planner.refuse = self._refuse
         self._places = Places(
             planner=planner,
@@ -103,7 +105,7 @@ class Dispatcher:
             self._end_waiting(ticket, Step.CANCEL, Cause.DISABLED.value)
             self._planner.tidy(pool)
             return
-        if self._early and (early := self._early.pop(ticket.id, None)) is not None:
+        if (early := self.ends.early(ticket.id)) is not None:
             self._end_early(pool, ticket, *early)
             return
         deadline = live.prediction.deadline
@@ -112,7 +114,7 @@ class Dispatcher:
             if left <= 0:
                 self._end_early(pool, ticket, Cause.DEADLINE, None)
                 return
-            ticket.deadline = self._alarms.after(left, lambda: self.cancel(ticket.id, Cause.DEADLINE))
+            ticket.deadline = self._alarms.after(left, lambda: self.ends.cancel(ticket.id, Cause.DEADLINE))
         priority = live.prediction.priority
         if priority is Priority.INTERACTIVE:
             pool.interactive_at = max(pool.interactive_at, live.prediction.created_at)
@@ -126,7 +128,7 @@ class Dispatcher:
         """Its end was asked for before it came."""
         ticket.live.explain = None
         pool.join(ticket, self._clock.now())
-        self.cancel(ticket.id, cause, by)
+        self.ends.cancel(ticket.id, cause, by)
 
     def _wait(self, pool: Pool, ticket: Ticket, *, front: bool = False) -> None:
         if pool.broken is not None:
@@ -169,10 +171,10 @@ class Dispatcher:
     def _explain(self, pool: Pool, ticket: Ticket) -> Place:
         if self._closed:
             stopping = "the server is stopping; it runs after the restart"
-            because = stopping if self._paused is None else f"the server is paused: {self._paused}"
+            reason = stopping if self._paused is None else f"the server is paused: {self._paused}"
             ahead = pool.line.position(ticket.id, self._clock.now())
-            return Place(ahead=ahead, starts_at=None, because=because)
-        because = None
+            return Place(ahead=ahead, starts_at=None, because=reason)
+        because: str | None = None
         if pool.free() is not None:
             because = "the free slot is kept for interactive work"
             if pool.gathering is not None and pool.opening is None:
@@ -225,7 +227,8 @@ class Dispatcher:
         self._planner.pools[host.lane.key].line.took(ticket.account, ticket.id, ticket.live.prediction.priority)
         if ticket.seat is None:
             self._supervisor.take(host, ticket.id)
-        self._metrics.queue_wait.observe(self._clock.now() - ticket.live.prediction.created_at)
+        prediction = ticket.live.prediction
+        self._metrics.queue_wait[prediction.priority].observe(self._clock.now() - prediction.created_at)
         because = "an instance has a free slot"
         self._recorder.step(ticket.live, Step.ASSIGN, because, {"instance": host.id, "because": because})
         ticket.task = self._tasks.spawn(self._work(ticket), f"prediction {ticket.id}")
@@ -296,72 +299,15 @@ class Dispatcher:
         pool.leave(ticket)
         self._planner.left(pool)
 
-    # Ends that were asked for
+    # Ends
 
-    def cancel(self, prediction_id: str, cause: Cause, by: str | None = None) -> None:
-        """Somebody wants it to end, `by` name; the first cause counts. One that is not known here has ended, or is yet
-        to be heard of: then it ends as soon as it comes."""
-        ticket = self.tickets.get(prediction_id)
-        if ticket is None:
-            self._early[prediction_id] = (cause, by)
-            if len(self._early) > _EARLY:
-                del self._early[next(iter(self._early))]
-            return
-        if ticket.cause is not None or ticket.live.finishing:
-            return
-        ticket.cause = cause
-        live = ticket.live
-        if cause is Cause.USER:
-            live.become(replace(live.prediction, cancel_requested_at=self._clock.now()))
-        asked = {"because": cause.value}
-        self._recorder.note(live, Kind.CANCEL_REQUESTED, asked if by is None else {**asked, "by": by})
-        if ticket.stage is Stage.WAITING:
-            self._unqueue(ticket)
-            aborts = cause is Cause.DEADLINE
-            self._end_waiting(
-                ticket,
-                Step.ABORT if aborts else Step.CANCEL,
-                _BEFORE_START.get(cause, "canceled on request before it started"),
-            )
-        elif ticket.stage in (Stage.STAGING, Stage.STORING) and ticket.task is not None:
-            ticket.task.cancel()
-        elif ticket.stage is Stage.RUNNING:
-            self.stop_run(ticket)
-
-    def over_limit(self, ticket: Ticket) -> None:
-        self.cancel(ticket.id, Cause.TIME_LIMIT)
-
-    def stop_run(self, ticket: Ticket) -> None:
-        """Ask the model to stop; when the grace is over, its instance ends."""
-        self._tasks.spawn(self._ask(ticket), f"cancel {ticket.id}")
-        if ticket.grace is None:
-            self._recorder.stopping(ticket.live, "asked", ticket.instance, "the model is asked to stop")
-            ticket.grace = self._alarms.after(self._options.cancel_grace, lambda: self._kill(ticket))
-
-    async def _ask(self, ticket: Ticket) -> None:
-        host = ticket.host
-        if host is None or host.instance is None:
-            return
-        try:
-            await (ticket.seat or host.instance).cancel(ticket.id)
-        except (HearthError, OSError) as error:
-            log.warning(
-                "instance %s could not be asked to cancel %s: %s",
-                host.id,
-                ticket.id,
-                error,
-                extra={"action": "cancel_failed", "instance": host.id, "prediction": ticket.id},
-            )
-
-    def _kill(self, ticket: Ticket) -> None:
-        if ticket.host is not None and ticket.stage is Stage.RUNNING:
-            ticket.killed = True
-            grace = f"did not stop within {self._options.cancel_grace:g} s"
-            self._recorder.stopping(ticket.live, "grace over", ticket.instance, f"it {grace}; its instance is ended")
-            self._supervisor.end(ticket.host, f"prediction {ticket.id} {grace}", 0)
+    def _left(self, ticket: Ticket, step: Step, because: str) -> None:
+        """It waits no more: its end was asked for."""
+        self._unqueue(ticket)
+        self._end_waiting(ticket, step, because)
 
     def _end_waiting(self, ticket: Ticket, step: Step, because: str = "", error: str | None = None) -> None:
-        ticket.stage = Stage.STORING
+        ticket.stage = Stage.ENDING
         ticket.live.explain = None
 
         async def end() -> None:
@@ -435,7 +381,7 @@ class Dispatcher:
         for ticket in list(self.tickets.values()):
             lane = ticket.plan.lane
             if lane.deployment_id == deployment_id and lane.release <= release:
-                self.cancel(ticket.id, Cause.DISABLED)
+                self.ends.cancel(ticket.id, Cause.DISABLED)
         for pool in pools:
             self._planner.end_idle(pool, because)
 
@@ -478,7 +424,7 @@ class Dispatcher:
         sleeper.cancel()
         joined.cancel()
         for ticket in list(self.tickets.values()):
-            if ticket.live.finishing or ticket.stage in (Stage.WAITING, Stage.STORING):
+            if ticket.live.finishing or ticket.stage in (Stage.WAITING, Stage.STORING, Stage.ENDING):
                 continue
             ticket.cause = ticket.cause or Cause.SHUTDOWN
             if ticket.stage is Stage.STAGING and ticket.task is not None:
@@ -487,6 +433,18 @@ class Dispatcher:
                 self._supervisor.end(ticket.host, "the server is stopping", 0)
         await self._tasks.join()
         await self._batches.join()
+
+    def full(self, lane: str, priority: Priority) -> float | None:
+        """Seconds until there may be room in a line for one more; None if there is, for what is less urgent does not
+        count."""
+        most, pool = self._options.max_waiting, self._planner.pools.get(lane)
+        if most is None or pool is None or pool.line.within(priority) < most:
+            return None
+        self._metrics.refused[priority].inc()
+        return self._places.soon(pool) or _COME_AGAIN
+
+    def depth(self, priority: Priority) -> int:
+        return sum(pool.line.depth(priority) for pool in self._planner.pools.values())
 
     def waiting(self) -> int:
         return sum(len(pool.line) for pool in self._planner.pools.values())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import assert_never
 
 from msgspec.structs import replace
@@ -34,6 +35,7 @@ from hearth.domain.decision import Decided
 from hearth.domain.model import Version
 from hearth.domain.overview import Overview
 from hearth.domain.prediction import Prediction
+from hearth.domain.priority import Priority
 from hearth.engine.alarms import Alarms
 from hearth.engine.batches import Batches
 from hearth.engine.boots import Boots
@@ -214,8 +216,8 @@ class Engine:
             metrics=self.metrics,
             packing=self._packing,
             options=options,
-            stop=self._dispatcher.stop_run,
-            over_limit=self._dispatcher.over_limit,
+            stop=self._dispatcher.ends.stop_run,
+            over_limit=self._dispatcher.ends.over_limit,
             examine=self._checkups.after_error,
             ended=self._ended,
         )
@@ -236,7 +238,7 @@ class Engine:
             blobs=blobs,
             clock=clock,
             sources=self._sources,
-            cancel=lambda id: self._dispatcher.cancel(id, Cause.USER),
+            cancel=lambda id: self._dispatcher.ends.cancel(id, Cause.USER),
         )
         self._reaper = Reaper(
             store=store,
@@ -288,7 +290,7 @@ class Engine:
                 self._dispatcher.withdraw(work.prediction_id)
             case CancelRequested():
                 cause = Cause.DEADLINE if work.because == Cause.DEADLINE.value else Cause.USER
-                self._dispatcher.cancel(work.prediction_id, cause, work.by)
+                self._dispatcher.ends.cancel(work.prediction_id, cause, work.by)
             case BuildQueued():
                 self._builds.add(work.build_id)
             case DeliveryDue():
@@ -330,6 +332,10 @@ class Engine:
 
     def decisions(self, limit: int) -> list[Decided]:
         return self._decisions.latest(limit)
+
+    def full(self, lane: str, priority: Priority) -> float | None:
+        """Seconds until there may be room in the line of a lane for one more; None if there is."""
+        return self._dispatcher.full(lane, priority)
 
     def _ended(self, prediction: Prediction) -> None:
         self._sampler.ended(prediction)
@@ -379,7 +385,8 @@ class Engine:
 
     def _watch(self) -> None:
         metrics, dispatcher, supervisor = self.metrics, self._dispatcher, self._supervisor
-        metrics.watch("hearth_queue_depth", "Wait for an instance.", dispatcher.waiting)
+        for priority in Priority:
+            metrics.watch_depth(priority, partial(dispatcher.depth, priority))
         metrics.watch("hearth_predictions_running", "Have a slot.", dispatcher.running)
         metrics.watch_lanes(self._planner.lanes)
         metrics.watch("hearth_lanes_broken", "Given up.", lambda: len(self._breakdowns.all()))

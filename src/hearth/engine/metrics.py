@@ -4,7 +4,8 @@
 |---|---|---|---|
 | hearth_predictions_total | counter | outcome | predictions that ended: succeeded, failed, canceled, aborted |
 | hearth_predictions_returned_total | counter | | times one went back in line because a machine failed |
-| hearth_queue_depth | gauge | | predictions in this engine that wait for an instance |
+| hearth_queue_depth | gauge | priority | predictions in this engine that wait for an instance |
+| hearth_predictions_refused_total | counter | priority | predictions that came to a line that was full |
 | hearth_predictions_running | gauge | | predictions that have a slot |
 | hearth_instances | gauge | state | booting, ready (a slot is free), busy, ending |
 | hearth_instance_boot_seconds | histogram | | from the decision to boot until ready |
@@ -15,7 +16,7 @@
 | hearth_lane_wanted, _ready, _booting | gauge | model, version, deployment | the instances that serve this line |
 | hearth_out_of_memory_total | counter | | instances that memory, or a GPU's, ran out for |
 | hearth_memory_bytes | gauge | kind | budget of all instances, reserved for them, used by them |
-| hearth_queue_wait_seconds | histogram | | from creation to a slot |
+| hearth_queue_wait_seconds | histogram | priority | from creation to a slot |
 | hearth_run_seconds | histogram | | from the start of the model's run to its end |
 | hearth_batch_size | histogram | | predictions in one run, of versions that group them |
 | hearth_webhook_attempts_total | counter | result | delivered, refused (not 2xx), failed (no answer) |
@@ -25,7 +26,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
@@ -33,6 +34,7 @@ from prometheus_client.registry import Collector
 
 from hearth.domain.decision import ENDS, Action
 from hearth.domain.overview import LaneView
+from hearth.domain.priority import Priority
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, float("inf"))
 
@@ -53,7 +55,11 @@ class Metrics:
         self.out_of_memory = Counter("hearth_out_of_memory", "Instances that memory ran out for.", registry=registry)
         decisions = Counter("hearth_decisions", "What was done to instances.", ["action"], registry=registry)
         self.decisions = {action: decisions.labels(action.value) for action in (Action.BOOT, *ENDS)}
-        self.queue_wait = self._histogram("hearth_queue_wait_seconds", "From creation to a slot.")
+        waits = self._histogram("hearth_queue_wait_seconds", "From creation to a slot.", ["priority"])
+        self.queue_wait = {priority: waits.labels(priority.value) for priority in Priority}
+        refused = Counter("hearth_predictions_refused", "Came to a full line.", ["priority"], registry=registry)
+        self.refused = {priority: refused.labels(priority.value) for priority in Priority}
+        self._depth = Gauge("hearth_queue_depth", "Wait for an instance.", ["priority"], registry=registry)
         self.run_seconds = self._histogram("hearth_run_seconds", "The model's run.")
         self.batch_size = Histogram("hearth_batch_size", "In one run.", buckets=_SIZES, registry=registry)
         attempts = Counter("hearth_webhook_attempts", "Tries to deliver a webhook.", ["result"], registry=registry)
@@ -61,8 +67,11 @@ class Metrics:
         self._memory = Gauge("hearth_memory_bytes", "Memory of instances.", ["kind"], registry=registry)
         self._instances = Gauge("hearth_instances", "Instances by state.", ["state"], registry=registry)
 
-    def _histogram(self, name: str, text: str) -> Histogram:
-        return Histogram(name, text, buckets=_SECONDS, registry=self.registry)
+    def _histogram(self, name: str, text: str, labels: Sequence[str] = ()) -> Histogram:
+        return Histogram(name, text, labels, buckets=_SECONDS, registry=self.registry)
+
+    def watch_depth(self, priority: Priority, value: Callable[[], float]) -> None:
+        self._depth.labels(priority.value).set_function(value)
 
     def watch(self, name: str, text: str, value: Callable[[], float]) -> None:
         """A gauge that is worked out when somebody asks."""

@@ -31,6 +31,8 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
     training_timeout: float = 24 * 3600.0
     trainings: int = 1
     """Trainings at the same time, over all models."""
+    max_waiting: int | None = None
+    """Predictions that may wait in one lane, each class with those that are more urgent; None: any number."""
     cancel_grace: float = 10.0
     """Between a polite cancel and the end of the instance."""
     health_interval: float = 30.0

@@ -79,7 +79,7 @@ class Reaper:
         now = self._clock.now()
         await self._store.queue.renew(self._owner, now + self._options.lease)
         for id in await self._store.queue.cancels(self._owner):
-            self._dispatcher.cancel(id, Cause.USER)
+            self._dispatcher.ends.cancel(id, Cause.USER)
         await self.claim()
 
     async def claim(self) -> int:

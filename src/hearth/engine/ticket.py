@@ -40,6 +40,8 @@ class Stage(StrEnum):
     """The instance has it."""
     STORING = "storing"
     """The model is done; outputs and outcome are being stored."""
+    ENDING = "ending"
+    """It never had a slot, or had none any more: its end is being recorded."""
 
 
 class Plan:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,7 +21,7 @@ from hearth.domain.limits import Once
 from hearth.domain.prediction import Prediction, PredictionKind
 from hearth.domain.priority import Priority
 from hearth.domain.webhook import EVENTS, Attempt, Delivery
-from hearth.errors import Conflict, InvalidRequest, NotFound, Pointer
+from hearth.errors import Conflict, InvalidRequest, LineFull, NotFound, Pointer
 from hearth.service.idempotency import check
 from hearth.service.inputs import Inputs
 from hearth.service.models import without_webhook
@@ -41,9 +41,19 @@ MAX_URL = 2048
 
 class Predictions:
     def __init__(
-        self, *, store: Store, bus: Bus, versions: Resolver, inputs: Inputs, clock: Clock, lease: float = 30.0
+        self,
+        *,
+        store: Store,
+        bus: Bus,
+        versions: Resolver,
+        inputs: Inputs,
+        clock: Clock,
+        lease: float = 30.0,
+        full: Callable[[str, Priority], float | None] = lambda lane, priority: None,
     ) -> None:
-        """`lease`: seconds for which a new prediction belongs to this process's engine without renewal."""
+        """`lease`: seconds for which a new prediction belongs to this process's engine without renewal. `full`: of a
+        lane, seconds until there may be room in its line; None if there is."""
+        self._full = full
         self._store = store
         self._bus = bus
         self._versions = versions
@@ -76,7 +86,7 @@ class Predictions:
         instances. `retention`: seconds from its end until its data is removed, if not as the account or the server
         has it. `priority`: by default that of somebody who looks on, if it is held, `streamed` or made in a browser.
         With `once`, asking again gives the same prediction as it is then. Raises InvalidVersion, NotFound,
-        InvalidInput, InvalidRequest, and KeyReused if the key stands for another request.
+        InvalidInput, InvalidRequest, LineFull, and KeyReused if the key stands for another request.
         """
         if once is not None and (earlier := await self.again(caller, once, hold)) is not None:
             return earlier
@@ -88,6 +98,7 @@ class Predictions:
         events = check_options(webhook, webhook_events, cancel_after)
         priority = allowed(caller, priority, attended=bool(hold) or streamed or source != "api")
         checked, secrets = found.schema.check(input), None
+        self.admit(lane.key, priority)
         id, now = ids.sortable(), self._clock.now()
         if found.schema.file_fields or found.schema.secret_fields:
             checked, secrets = await self._inputs.prepare(caller, found.schema, checked, id)
@@ -247,6 +258,12 @@ class Predictions:
             return end.prediction or await self._stored(caller, id)
         finally:
             end.forget()
+
+    def admit(self, lane: str, priority: Priority) -> None:
+        """Raises LineFull if too many wait there already."""
+        seconds = self._full(lane, priority)
+        if seconds is not None:
+            raise LineFull(reset=max(math.ceil(seconds), 1))
 
     async def accept(self, work: NewPrediction, linger: float = 0.0, once: Once | None = None) -> bool:
         """Store it and hand it to the engine; at the same time where the store keeps the order of writes.

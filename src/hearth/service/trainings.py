@@ -23,7 +23,7 @@ from hearth.errors import InvalidRequest, NotFound, Pointer
 from hearth.service.cache import Cache
 from hearth.service.inputs import Inputs
 from hearth.service.models import Models
-from hearth.service.predictions import Predictions, check_options
+from hearth.service.predictions import Predictions, allowed, check_options
 from hearth.service.versions import Resolver
 from hearth.store.base import Cursor, Page
 
@@ -81,6 +81,7 @@ class Trainings:
             source=source,
             webhook=webhook,
             webhook_events=events,
+            priority=allowed(caller, None, attended=False),
             events=1,
         )
         model = await self._models.get(caller, owner, name)

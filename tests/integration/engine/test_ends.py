@@ -340,3 +340,17 @@ async def test_a_deadline_passes_while_the_server_is_down(bench: Any) -> None:
     async with bench(clock=first.clock) as second:
         assert (await second.end(running)).phase is Phase.CANCELED
         assert (await second.end(waits)).phase is Phase.ABORTED
+
+
+async def test_cancel_of_one_that_fails_at_that_moment_changes_nothing(started: Any) -> None:
+    bench = await started()
+    bench.runtime.fail_setup = "no weights"
+    failed = bench.engine._dispatcher.failed
+
+    def then_cancel(host: Any, error: Any) -> None:
+        failed(host, error)
+        bench.bus.submit(CancelRequested(prediction_id=id))
+
+    bench.engine._dispatcher.failed = then_cancel
+    id = await bench.submit(await bench.version())
+    assert (await bench.end(id)).phase is Phase.FAILED

@@ -182,3 +182,38 @@ async def test_what_comes_back_takes_a_slot_that_is_free(started: Any) -> None:
     lost.die("killed")
     await bench.until(ids[1], Kind.STARTED, 2)
     assert len(bench.runtime.instances) == 2
+
+
+async def test_a_full_line_is_full_for_what_is_as_urgent(started: Any) -> None:
+    bench = await started(runtime=FakeRuntime(hold), max_waiting=2)
+    version = await bench.version()
+    running = await bench.submit(version)
+    await held(bench, running)
+    full = bench.engine.full
+    assert full(version.id, Priority.BATCH) is None
+    for _ in range(2):
+        await bench.submit(version, priority=Priority.BATCH)
+    assert full(version.id, Priority.BATCH) == 5.0  # nobody can tell when
+    assert full(version.id, Priority.NORMAL) is None
+    assert full("another", Priority.BATCH) is None
+    for _ in range(2):
+        await bench.submit(version, priority=Priority.INTERACTIVE)
+    assert [full(version.id, priority) for priority in Priority] == [5.0] * 3
+    value = bench.engine.metrics.registry.get_sample_value
+    assert value("hearth_predictions_refused_total", {"priority": "batch"}) == 2
+    assert value("hearth_queue_depth", {"priority": "interactive"}) == 2
+    assert value("hearth_queue_wait_seconds_count", {"priority": "normal"}) == 1
+
+
+async def test_it_is_said_when_there_may_be_room(started: Any) -> None:
+    bench = await started(runtime=FakeRuntime(hold), max_waiting=1)
+    version = await bench.version()
+    first = await bench.submit(version)
+    await held(bench, first)
+    await bench.advance(40)
+    go(bench, first)
+    await bench.end(first)
+    running, _ = [await bench.submit(version) for _ in range(2)]
+    await held(bench, running)
+    await bench.advance(10)
+    assert bench.engine.full(version.id, Priority.NORMAL) == 30.0

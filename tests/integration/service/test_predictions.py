@@ -15,7 +15,7 @@ from hearth.domain.file import FileKind, parse_reference
 from hearth.domain.prediction import Phase, Prediction, Step, transition
 from hearth.domain.priority import Priority
 from hearth.domain.webhook import Attempt, Delivery, DeliveryState
-from hearth.errors import Conflict, InvalidInput, InvalidRequest, InvalidVersion, NotFound
+from hearth.errors import Conflict, InvalidInput, InvalidRequest, InvalidVersion, LineFull, NotFound
 from hearth.store.base import Change
 
 URI = {"type": "string", "format": "uri"}
@@ -434,4 +434,23 @@ async def test_a_token_cannot_ask_for_more_than_it_may(hearth: Any, engine: Any,
     assert (await hearth.accounts.authenticate(await hearth.accounts.new_token(caller, "as much"))).ceiling is (
         Priority.BATCH
     )
+    assert engine.works == []
+
+
+async def test_a_full_line_takes_no_more(
+    hearth: Any, engine: Any, ann: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, version = await hearth.version(ann, "echo")
+    asked: list[tuple[str, Priority]] = []
+
+    def full(lane: str, priority: Priority) -> float:
+        asked.append((lane, priority))
+        return 7.2
+
+    monkeypatch.setattr(hearth.predictions, "_full", full)
+    with pytest.raises(LineFull) as error:
+        await hearth.predictions.create(ann, version="ann/echo", input={"prompt": "hi"}, origin=ORIGIN)
+    assert error.value.reset == 8
+    assert [priority for _, priority in asked] == [Priority.NORMAL]
+    assert asked[0][0].startswith(version.id)
     assert engine.works == []
