@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import time
 from typing import Any
 
 import pytest
@@ -169,3 +170,39 @@ def test_children_of_a_model_end_with_it(api: Any, models: Any) -> None:
     assert not set(again) & set(children)
     left = [found for pid in children if (found := processes.find(pid)) and found.alive]
     assert left == []
+
+
+def test_a_setup_that_always_fails_is_given_up_until_somebody_retries(
+    plain: Any, plain_api: Any, plain_models: Any, tmp_path: Any
+) -> None:
+    api = plain_api
+    switch = tmp_path / "works"
+    code = f"""
+import os
+from cog import BaseRunner
+
+class Predictor(BaseRunner):
+    def setup(self) -> None:
+        if not os.path.exists({str(switch)!r}):
+            raise RuntimeError("the weights are not there")
+
+    def run(self) -> str:
+        return "ready"
+"""
+    model = plain_models.write("given-up", code)
+    errors = []
+    while not errors or "hearth models retry" not in errors[-1]:
+        errors.append(api.run(model.name)["error"])
+    assert len(errors) == 5
+    assert "the weights are not there" in errors[-1]
+    began = time.monotonic()
+    assert "hearth models retry" in api.run(model.name)["error"]
+    assert time.monotonic() - began < 2
+    (broken,) = api.call("GET", f"models/{model.name}/versions/{model.version}")["broken"]
+    assert broken["failures"] == 5
+    assert "RuntimeError: the weights are not there" in broken["logs"]
+    assert "GIVEN UP" in plain.hearth("ps").stdout
+    switch.touch()
+    plain.hearth("models", "retry", f"{model.name}:{model.version[:12]}")
+    assert api.run(model.name)["output"] == "ready"
+    assert "broken" not in api.call("GET", f"models/{model.name}/versions/{model.version}")

@@ -107,6 +107,8 @@ class ConfigurationBody(msgspec.Struct, frozen=True):
     hardware: str
     min_instances: int
     max_instances: int
+    batch_size: int | UnsetType = UNSET
+    batch_wait: float | UnsetType = UNSET
 
 
 class ReleaseBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,11 +133,27 @@ class DeploymentBody(msgspec.Struct, frozen=True, kw_only=True):
     """Ours: the number of the release that takes the predictions; null until the first one is ready."""
 
 
+class BrokenBody(msgspec.Struct, frozen=True, kw_only=True):
+    """Given up: predictions fail at once, until it is pushed again or somebody asks for another try."""
+
+    model: str
+    version: str
+    deployment: str | None
+    """Whose instances they are; null: the version's own, or those of its trainings."""
+    because: str
+    """What happened last, how often, and what to do."""
+    failures: int
+    since: Moment
+    logs: str
+
+
 class VersionBody(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     created_at: Moment
     cog_version: str
     openapi_schema: dict[str, Any]
+    broken: list[BrokenBody] | UnsetType = UNSET
+    """There if instances of it were given up, and a single version was asked for."""
 
 
 class ModelBody(msgspec.Struct, frozen=True, kw_only=True):

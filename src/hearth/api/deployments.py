@@ -21,6 +21,9 @@ class CreateDeployment(msgspec.Struct, frozen=True, kw_only=True):
     hardware: str
     min_instances: int
     max_instances: int
+    batch_size: int | None = None
+    batch_wait: float | None = None
+    """Ours: how predictions are grouped, where not as the version says (seconds)."""
 
 
 class UpdateDeployment(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +31,9 @@ class UpdateDeployment(msgspec.Struct, frozen=True, kw_only=True):
     hardware: str | UnsetType = UNSET
     min_instances: int | UnsetType = UNSET
     max_instances: int | UnsetType = UNSET
+    batch_size: int | UnsetType | None = UNSET
+    batch_wait: float | UnsetType | None = UNSET
+    """Null: as the version says."""
     model: str | UnsetType = UNSET
     """May be named, not changed."""
 

@@ -140,10 +140,14 @@ async def versions(request: Request) -> PageBody[VersionBody]:
 
 async def version(request: Request) -> VersionBody:
     """`latest` is answered with the version it stands for: clients then use that id."""
+    params, models = request.params, request.services.models
+    found = await models.version(request.account, params["owner"], params["name"], params["id"])
+    return wire.version(found, await models.breakdowns(found))
+
+
+async def retry(request: Request) -> None:
     params = request.params
-    return wire.version(
-        await request.services.models.version(request.account, params["owner"], params["name"], params["id"])
-    )
+    await request.services.models.retry(request.account, params["owner"], params["name"], params["id"])
 
 
 async def _model(request: Request) -> Model:
@@ -305,6 +309,16 @@ ROUTES = (
         handler=version,
         reply=VersionBody,
         errors=NOT_FOUND,
+    ),
+    Route(
+        method="POST",
+        path="/models/{owner}/{name}/versions/{id}/retry",
+        operation_id="models.versions.retry",
+        summary="Try a version again whose setup failed too often; `latest` is the newest",
+        handler=retry,
+        status=204,
+        errors=NOT_FOUND,
+        ours=True,
     ),
     Route(
         method="DELETE",

@@ -35,7 +35,7 @@ async def releases(request: Request) -> Results[ReleaseRow]:
                 version=release.version,
                 created_at=wire.moment(release.created_at),
                 created_by=release.created_by,
-                configuration=ConfigurationBody(release.hardware, release.min_instances, release.max_instances),
+                configuration=wire.configuration(release),
                 status=release.state.value,
                 because=release.because,
             )

@@ -6,7 +6,7 @@ import msgspec
 
 from hearth import errors
 from hearth.api import wire
-from hearth.api.bodies import InstanceBody, Moment, Results
+from hearth.api.bodies import BrokenBody, InstanceBody, Moment, Results
 from hearth.api.http import Request
 from hearth.api.route import NOT_FOUND, Auth, Parameter, Route
 from hearth.domain.decision import Decided
@@ -48,6 +48,7 @@ class LaneBody(msgspec.Struct, frozen=True, kw_only=True):
 class SchedulerBody(msgspec.Struct, frozen=True, kw_only=True):
     paused: str | None
     lanes: list[LaneBody]
+    broken: list[BrokenBody]
 
 
 class DecisionBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,7 +107,11 @@ async def retry(request: Request) -> None:
 
 
 def _scheduler(overview: Overview) -> SchedulerBody:
-    return SchedulerBody(paused=overview.paused, lanes=[_lane(lane) for lane in overview.lanes])
+    return SchedulerBody(
+        paused=overview.paused,
+        lanes=[_lane(lane) for lane in overview.lanes],
+        broken=[wire.broken(each) for each in overview.broken],
+    )
 
 
 def _lane(lane: LaneView) -> LaneBody:

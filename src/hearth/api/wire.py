@@ -8,6 +8,7 @@ Strings that are file references become URLs in the encoded bytes, so values are
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode
@@ -18,6 +19,7 @@ from msgspec import UNSET, UnsetType
 from hearth.api.bodies import (
     AccountBody,
     AttemptBody,
+    BrokenBody,
     ConfigurationBody,
     DeliveryBody,
     DeploymentBody,
@@ -40,7 +42,8 @@ from hearth.api.bodies import (
 )
 from hearth.api.shapes import UNKNOWN, Shape, Shapes, StreamKind
 from hearth.domain.account import Account, Token
-from hearth.domain.deployment import Deployment
+from hearth.domain.breakdown import Breakdown
+from hearth.domain.deployment import Deployment, Release
 from hearth.domain.events import Event
 from hearth.domain.file import File, parse_reference
 from hearth.domain.instance import InstanceView
@@ -246,12 +249,25 @@ def _as_float(value: Any) -> Any:
     return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-def version(record: Version) -> VersionBody:
+def version(record: Version, breakdowns: Sequence[Breakdown] = ()) -> VersionBody:
     return VersionBody(
         id=record.id,
         created_at=moment(record.created_at),
         cog_version=record.cog_version,
         openapi_schema=record.openapi_schema,
+        broken=[broken(each) for each in breakdowns] if breakdowns else UNSET,
+    )
+
+
+def broken(record: Breakdown) -> BrokenBody:
+    return BrokenBody(
+        model=record.model,
+        version=record.version_id,
+        deployment=record.deployment,
+        because=record.sentence,
+        failures=record.failures,
+        since=moment(record.at),
+        logs=record.logs,
     )
 
 
@@ -303,6 +319,16 @@ def account(record: Account) -> AccountBody:
     )
 
 
+def configuration(release: Release) -> ConfigurationBody:
+    return ConfigurationBody(
+        release.hardware,
+        release.min_instances,
+        release.max_instances,
+        UNSET if release.batch_size is None else release.batch_size,
+        UNSET if release.batch_wait is None else release.batch_wait,
+    )
+
+
 def deployment(record: Deployment, owner: Account) -> DeploymentBody:
     """`owner`: whose it is; nobody else makes releases."""
     release = record.current
@@ -315,7 +341,7 @@ def deployment(record: Deployment, owner: Account) -> DeploymentBody:
             version=release.version,
             created_at=moment(release.created_at),
             created_by=account(owner),
-            configuration=ConfigurationBody(release.hardware, release.min_instances, release.max_instances),
+            configuration=configuration(release),
         ),
         status=release.state.value,
         because=release.because,

@@ -40,7 +40,6 @@ for command in (
     push.push,
     seed.seed,
     run.run,
-    models.models,
     models.versions,
     predictions.cancel,
     predictions.logs,
@@ -54,6 +53,7 @@ for command in (
     doctor.doctor,
 ):
     app.command()(command)
+app.add_typer(models.app, name="models")
 app.add_typer(deployments.app, name="deployment")
 app.add_typer(predictions.app, name="predictions")
 app.add_typer(token.app, name="token")

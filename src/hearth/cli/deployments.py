@@ -16,6 +16,10 @@ Name = Annotated[str, typer.Argument(metavar="[OWNER/]NAME")]
 Least = Annotated[int | None, typer.Option("--min", help="Instances that always run, 0 to 5.")]
 Most = Annotated[int | None, typer.Option("--max", help="Instances at most, 0 to 20; 0 disables it.")]
 Hardware = Annotated[str | None, typer.Option(help="A hardware SKU.")]
+BatchSize = Annotated[
+    int | None, typer.Option(help="Predictions that run together at most, for a version that groups them.")
+]
+BatchWait = Annotated[float | None, typer.Option(help="Seconds that the first of a group waits for others.")]
 
 
 def deployments(json: Json = False, limit: Limit = 100, data: Data = None) -> None:
@@ -39,6 +43,8 @@ def create(
     least: Least = 0,
     most: Most = 1,
     hardware: Hardware = "cpu",
+    batch_size: BatchSize = None,
+    batch_wait: BatchWait = None,
     json: Json = False,
     data: Data = None,
 ) -> None:
@@ -51,6 +57,7 @@ def create(
         "hardware": hardware,
         "min_instances": least,
         "max_instances": most,
+        **_grouping(batch_size, batch_wait),
     }
     with Client(find(data)) as client:
         made = client.call("POST", "deployments", json=body)
@@ -75,6 +82,7 @@ def show(name: Name, json: Json = False, data: Data = None) -> None:
         ("model", f"{release['model']}:{release['version']}"),
         ("hardware", bounds["hardware"]),
         ("instances", f"{bounds['min_instances']} to {bounds['max_instances']}"),
+        *((name.replace("_", " "), bounds[name]) for name in ("batch_size", "batch_wait") if name in bounds),
     ):
         print(f"{key:<11}{value}")
 
@@ -86,14 +94,16 @@ def update(
     least: Least = None,
     most: Most = None,
     hardware: Hardware = None,
+    batch_size: BatchSize = None,
+    batch_wait: BatchWait = None,
     json: Json = False,
     data: Data = None,
 ) -> None:
     """Change a deployment: every change is a new release. The former one serves until the new one is ready."""
     fields = {"version": version, "hardware": hardware, "min_instances": least, "max_instances": most}
-    body = {key: value for key, value in fields.items() if value is not None}
+    body = {key: value for key, value in fields.items() if value is not None} | _grouping(batch_size, batch_wait)
     if not body:
-        raise Failure("Nothing to change.", "Give --version, --min, --max or --hardware.")
+        raise Failure("Nothing to change.", "Give --version, --min, --max, --hardware, --batch-size or --batch-wait.")
     with Client(find(data)) as client:
         changed = client.call("PATCH", f"deployments/{_full(client, name)}", json=body)
     _tell(changed, json)
@@ -106,6 +116,10 @@ def delete(name: Name, data: Data = None) -> None:
         full = _full(client, name)
         client.call("DELETE", f"deployments/{full}")
     err.print(f"{full} is deleted.")
+
+
+def _grouping(size: int | None, wait: float | None) -> dict[str, Any]:
+    return {key: value for key, value in (("batch_size", size), ("batch_wait", wait)) if value is not None}
 
 
 def _full(client: Client, name: str) -> str:

@@ -13,11 +13,25 @@ def ps(json: Json = False, data: Data = None) -> None:
     """Show instances, their state and why."""
     with Client(find(data)) as client:
         found = client.call("GET", "admin/instances")["results"]
+        broken = [] if json else client.call("GET", "admin/scheduler")["broken"]
     if json:
         show_json(found)
         return
     table(
-        ("INSTANCE", "MODEL", "VERSION", "FOR", "STATE", "SLOTS", "MEMORY", "PEAK", "RESERVED", "GPU", "SINCE", "BECAUSE"),
+        (
+            "INSTANCE",
+            "MODEL",
+            "VERSION",
+            "FOR",
+            "STATE",
+            "SLOTS",
+            "MEMORY",
+            "PEAK",
+            "RESERVED",
+            "GPU",
+            "SINCE",
+            "BECAUSE",
+        ),
         [
             (
                 i["id"][-8:],
@@ -37,6 +51,12 @@ def ps(json: Json = False, data: Data = None) -> None:
         ],
         "No instances. The first prediction of a model boots one.",
     )
+    if broken:
+        table(
+            ("GIVEN UP", "VERSION", "FOR", "SINCE", "BECAUSE"),
+            [(b["model"], b["version"][:12], b["deployment"] or "", when(b["since"]), b["because"]) for b in broken],
+            "",
+        )
 
 
 def _gpus(instance: dict[str, Any]) -> str:

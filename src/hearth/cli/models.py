@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from hearth.cli.connection import Client, Failure, find
 from hearth.cli.options import Data, Json, Limit, ModelName
 from hearth.cli.output import line, show_json, table, when
 
+app = typer.Typer(invoke_without_command=True)
 
-def models(json: Json = False, limit: Limit = 100, data: Data = None) -> None:
-    """List your models."""
+
+@app.callback()
+def models(context: typer.Context, json: Json = False, limit: Limit = 100, data: Data = None) -> None:
+    """List your models, or look after one."""
+    if context.invoked_subcommand is not None:
+        return
     with Client(find(data)) as client:
         found = list(client.pages("account/models", limit))
     if json:
@@ -29,6 +38,20 @@ def models(json: Json = False, limit: Limit = 100, data: Data = None) -> None:
         ],
         "No models yet. Push one: hearth push DIR owner/name --create",
     )
+
+
+@app.command()
+def retry(
+    model: Annotated[str, typer.Argument(metavar="OWNER/NAME[:VERSION]")], json: Json = False, data: Data = None
+) -> None:
+    """Try a version again whose setup failed too often; by default the latest. The beginning of its id is enough."""
+    name, _, version = model.partition(":")
+    with Client(find(data)) as client:
+        client.call("POST", f"models/{split(name)}/versions/{version or 'latest'}/retry")
+    if json:
+        show_json({"model": name, "version": version or "latest"})
+    else:
+        print(f"{model} is tried again, with its next prediction or those that wait.")
 
 
 def versions(model: ModelName, json: Json = False, limit: Limit = 100, data: Data = None) -> None:

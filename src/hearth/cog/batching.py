@@ -11,11 +11,9 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from hearth.cog import marked
-from hearth.domain.model import Batching
+from hearth.domain.model import MOST_BATCH_SIZE, MOST_BATCH_WAIT, Batching
 from hearth.errors import BuildFailed
 
-MOST_SIZE, MOST_WAIT = 1024, 10.0
-"""The largest `max_size`, and the longest `max_wait` in seconds."""
 _FIELDS = ("input", "inputs", "max_size", "max_wait")
 _OF_THE_FIELD = ("title", "description", "x-order", "deprecated", "x-cog-accept")
 """What a property says of the input and not of its values."""
@@ -35,11 +33,13 @@ def read(top: marked.Mapping) -> Batching | None:
         raise top.error("batching", "needs `input: NAME` or `inputs: [NAMES]`, the inputs that are lists", hint=_HINT)
     defaults = Batching(inputs=inputs)
     size = found.integer("max_size", minimum=1)
-    if size is not None and size > MOST_SIZE:
-        raise found.error("max_size", f"must be at most {MOST_SIZE}, not {size}")
+    if size is not None and size > MOST_BATCH_SIZE:
+        raise found.error("max_size", f"must be at most {MOST_BATCH_SIZE}, not {size}")
     wait = found.value("max_wait")
-    if wait is not None and (isinstance(wait, bool) or not isinstance(wait, int | float) or not 0 <= wait <= MOST_WAIT):
-        raise found.error("max_wait", f"must be seconds, from 0 to {MOST_WAIT:g}, not {wait!r}")
+    if wait is not None and (
+        isinstance(wait, bool) or not isinstance(wait, int | float) or not 0 <= wait <= MOST_BATCH_WAIT
+    ):
+        raise found.error("max_wait", f"must be seconds, from 0 to {MOST_BATCH_WAIT:g}, not {wait!r}")
     return Batching(
         inputs=inputs,
         max_size=defaults.max_size if size is None else size,

@@ -16,7 +16,7 @@ from hearth.domain.lane import Lane
 
 MOST_MIN, MOST_MAX = 5, 20
 """The largest `min_instances` and `max_instances`."""
-CHANGEABLE = ("version", "hardware", "min_instances", "max_instances")
+CHANGEABLE = ("version", "hardware", "min_instances", "max_instances", "batch_size", "batch_wait")
 
 
 class ReleaseState(StrEnum):
@@ -41,6 +41,9 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
     created_at: float
     created_by: str
     """A username."""
+    batch_size: int | None = None
+    batch_wait: float | None = None
+    """How predictions are grouped; None: as the version says."""
     state: ReleaseState = ReleaseState.LIVE
     because: str = ""
     """One sentence on the state."""
@@ -79,6 +82,8 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
             release=release.number,
             minimum=release.min_instances,
             maximum=release.max_instances,
+            batch_size=release.batch_size,
+            batch_wait=release.batch_wait,
         )
 
     def lane_for(self, version_id: str) -> Lane:

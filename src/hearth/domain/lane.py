@@ -26,6 +26,9 @@ class Lane(msgspec.Struct, frozen=True, kw_only=True):
     """Instances that are kept running."""
     maximum: int | None = None
     """None: as many as the server allows for a version. 0: disabled, nothing may run."""
+    batch_size: int | None = None
+    batch_wait: float | None = None
+    """How predictions are grouped, where not as the version says."""
 
 
 def of_version(version_id: str, hardware: str = "cpu") -> Lane:

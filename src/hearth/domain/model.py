@@ -61,6 +61,10 @@ class SourceFile(msgspec.Struct, frozen=True, kw_only=True):
         return f"sources/{self.sha256[:2]}/{self.sha256}"
 
 
+MOST_BATCH_SIZE, MOST_BATCH_WAIT = 1024, 10.0
+"""The largest group, and the longest wait for one, in seconds."""
+
+
 class Batching(msgspec.Struct, frozen=True, kw_only=True):
     """How waiting predictions of a version are grouped into one run (docs/batching.md)."""
 

@@ -19,8 +19,7 @@ from hearth.policy.order import RESERVE, Line, open_to_batch
 class Pool:
     def __init__(self, version: Version, lane: Lane) -> None:
         self.version = version
-        self.lane = lane
-        """Its bounds as they are now."""
+        self._lane = lane
         self.plan = Plan(version, lane)
         self.proving = False
         """One instance must become ready even if nobody waits: a release rolls out."""
@@ -73,9 +72,27 @@ class Pool:
         return found
 
     @property
+    def lane(self) -> Lane:
+        """Its bounds as they are now."""
+        return self._lane
+
+    @lane.setter
+    def lane(self, lane: Lane) -> None:
+        self._lane = lane
+        if self.gathering is not None and (batching := self.batching) is not None:
+            self.gathering.resize(batching.max_size, batching.max_wait)
+
+    @property
     def batching(self) -> Batching | None:
         """How predictions are grouped here."""
-        return None if self.lane.train else self.version.recipe.batching
+        said, lane = self.version.recipe.batching, self._lane
+        if said is None or lane.train:
+            return None
+        return Batching(
+            inputs=said.inputs,
+            max_size=lane.batch_size or said.max_size,
+            max_wait=said.max_wait if lane.batch_wait is None else lane.batch_wait,
+        )
 
     def join(self, ticket: Ticket, now: float, *, front: bool = False) -> None:
         """It waits; at the `front` if it had a slot before."""

@@ -101,6 +101,8 @@ class Boot:
         self._runtime_words = Tail(TAIL)
         self._group: Group
         self._instance: ProcessInstance | None = None
+        self._unwell = ""
+        """What the model's own health check said last, after its setup."""
 
     async def run(self) -> ProcessInstance:
         """Raises SetupFailed and PortTaken; then, and when it is cancelled, nothing is left running."""
@@ -239,7 +241,8 @@ class Boot:
         except TimeoutError:
             group.drain()
             words = str(self._runtime_words)
-            raise self._failed(f"it took longer than {limit:g} seconds", words) from None
+            unwell = f", and its health check says: {self._unwell}" if self._unwell else ""
+            raise self._failed(f"it took longer than {limit:g} seconds{unwell}", words) from None
 
     async def _until_ready(self, group: Group, coglet: Coglet) -> None:
         loop = asyncio.get_running_loop()
@@ -254,7 +257,9 @@ class Boot:
                     group.drain()
                     raise self._failed(reason)
                 if health.accepts and met:
-                    return
+                    if health.fit:
+                        return
+                    self._unwell = health.user_healthcheck_error or health.status
             pause = min(max(_FIRST_PAUSE, (loop.time() - began) * _PACE), _LAST_PAUSE)
             await asyncio.wait([group.exited], timeout=pause)
         group.drain()

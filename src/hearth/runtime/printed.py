@@ -7,7 +7,10 @@ launcher's traceback) is plain text. See cog-runtime.md 9.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
+import struct
+import termios
 from collections import deque
 from collections.abc import Callable
 from enum import Enum
@@ -69,23 +72,33 @@ class Printed:
         self._loop.add_reader(fd, self._readable)
 
     def drain(self) -> None:
-        """Takes what lies in the pipe right now."""
-        while self._open and self._readable():
-            pass
+        """Takes what lies in the pipe right now. What comes meanwhile is left: a model that prints without end would
+        keep us here, and no deadline would ever strike."""
+        left = self._waiting()
+        while self._open and left > 0 and (taken := self._readable()):
+            left -= taken
 
     def close(self) -> None:
         """Takes what lies in the pipe and closes it."""
         self.drain()
         self._end()
 
-    def _readable(self) -> bool:
+    def _waiting(self) -> int:
+        """Bytes in the pipe; 0 once it is closed."""
+        if not self._open:
+            return 0
+        count: int = struct.unpack("i", fcntl.ioctl(self._fd, termios.FIONREAD, bytes(4)))[0]
+        return count
+
+    def _readable(self) -> int:
+        """How many bytes were there."""
         try:
             data = os.read(self._fd, _READ)
         except BlockingIOError:
-            return False
+            return 0
         if not data:
             self._end()
-            return False
+            return 0
         self._rest += data
         if b"\n" in data:
             *lines, rest = self._rest.split(b"\n")
@@ -95,7 +108,7 @@ class Printed:
         if len(self._rest) > LINE_LIMIT:
             self._take(self._rest)
             self._rest = bytearray()
-        return True
+        return len(data)
 
     def _take(self, line: bytearray) -> None:
         if line:

@@ -12,6 +12,7 @@ from hearth.bus.base import Bus, DeploymentChanged
 from hearth.clock import Clock
 from hearth.domain.account import Account
 from hearth.domain.deployment import CHANGEABLE, MOST_MAX, MOST_MIN, Deployment, Release
+from hearth.domain.model import MOST_BATCH_SIZE, MOST_BATCH_WAIT
 from hearth.errors import Conflict, InvalidRequest, InvalidVersion, NotFound, Pointer
 from hearth.service.cache import Cache
 from hearth.service.models import MAX_NAME
@@ -49,6 +50,8 @@ class Deployments:
         hardware: str,
         min_instances: int,
         max_instances: int,
+        batch_size: int | None = None,
+        batch_wait: float | None = None,
     ) -> Deployment:
         """Raises InvalidRequest with every wrong field, and Conflict on a taken name."""
         owner, slash, bare = name.rpartition("/")  # some clients send `owner/name`
@@ -60,6 +63,7 @@ class Deployments:
             errors.append(Pointer("/name", f"name: {rule}, at most {MAX_NAME} characters"))
         errors += self._bounds(hardware, min_instances, max_instances)
         found = await self._version(caller, model, version, errors)
+        await self._grouping(found, batch_size, batch_wait, errors)
         if errors:
             raise InvalidRequest(errors=tuple(errors))
         now = self._clock.now()
@@ -70,6 +74,8 @@ class Deployments:
             hardware=hardware,
             min_instances=min_instances,
             max_instances=max_instances,
+            batch_size=batch_size,
+            batch_wait=batch_wait,
             created_at=now,
             created_by=caller.username,
         )
@@ -104,6 +110,8 @@ class Deployments:
         errors += self._bounds(hardware, least, most, named=set(wanted))
         if "version" in wanted:
             wanted["version"] = await self._version(caller, current.model, wanted["version"], errors)
+        version = wanted.get("version", current.version)
+        await self._grouping(version, wanted.get("batch_size"), wanted.get("batch_wait"), errors)
         if errors:
             raise InvalidRequest(errors=tuple(errors))
         changed = deployment.changed(wanted, at=self._clock.now(), by=caller.username)
@@ -192,6 +200,20 @@ class Deployments:
             detail = f"{field}: min_instances is {least}, more than max_instances, which is {most}"
             errors.append(Pointer(f"/{field}", detail))
         return errors
+
+    async def _grouping(self, version: str, size: int | None, wait: float | None, errors: list[Pointer]) -> None:
+        """What is wrong with how predictions are to be grouped is added to `errors`."""
+        if size is not None and not 1 <= size <= MOST_BATCH_SIZE:
+            errors.append(Pointer("/batch_size", f"batch_size: must be between 1 and {MOST_BATCH_SIZE}"))
+        if wait is not None and not 0 <= wait <= MOST_BATCH_WAIT:
+            errors.append(Pointer("/batch_wait", f"batch_wait: must be between 0 and {MOST_BATCH_WAIT:g} seconds"))
+        if (size is None and wait is None) or not version:
+            return
+        found = await self._versions.version(version)
+        if found is not None and found.recipe.batching is None:
+            field = "batch_wait" if size is None else "batch_size"
+            detail = f"{field}: this version does not group predictions; its hearth.yaml has no `batching`"
+            errors.append(Pointer(f"/{field}", detail))
 
     async def _version(self, caller: Account, model: str, version: str, errors: list[Pointer]) -> str:
         """The id; what is wrong is added to `errors`."""

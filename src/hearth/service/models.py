@@ -10,9 +10,10 @@ import msgspec
 
 from hearth import ids
 from hearth.blobs.base import Blobs
-from hearth.bus.base import Bus, VersionDeleted
+from hearth.bus.base import Bus, ResetVersion, VersionDeleted
 from hearth.clock import Clock
 from hearth.domain.account import Account
+from hearth.domain.breakdown import Breakdown
 from hearth.domain.catalog import ModelOrder
 from hearth.domain.file import parse_reference
 from hearth.domain.hardware import CPU, Hardware
@@ -24,6 +25,9 @@ from hearth.store.base import Cursor, Page, Store
 
 MAX_NAME = 200
 MAX_TEXT = 10_000
+MAX_VERSIONS = 1000
+"""The newest ones, among which a version is found by the beginning of its id."""
+SHORTEST_ID = 8
 MAX_README = 512 * 1024
 _URLS = ("github_url", "paper_url", "license_url", "cover_image_url")
 UPDATABLE = ("description", "readme", "github_url", "paper_url", "weights_url", "license_url")
@@ -263,6 +267,26 @@ class Models:
         if found is None or found.model_id != model.id:
             raise NotFound
         return found
+
+    async def breakdowns(self, version: Version) -> list[Breakdown]:
+        """Where instances of it were given up."""
+        return await self._store.breakdowns.of_version(version.id)
+
+    async def retry(self, caller: Account, owner: str, name: str, id: str) -> None:
+        """Try a version again that was given up: who waits, or the next prediction, boots an instance. By its id, the
+        beginning of it, or `latest`. Raises NotFound, also for what is not the caller's."""
+        model = await self.get(caller, owner, name)
+        if model.account_id != caller.id and not caller.admin:
+            raise NotFound
+        if id == LATEST or ids.VERSION_ID.fullmatch(id):
+            version_id = (await self.version(caller, owner, name, id)).id
+        else:
+            found = (await self._store.versions.page(model.id, limit=MAX_VERSIONS)).items
+            fitting = [version.id for version in found if len(id) >= SHORTEST_ID and version.id.startswith(id)]
+            if len(fitting) != 1:
+                raise NotFound
+            version_id = fitting[0]
+        self._bus.submit(ResetVersion(version_id=version_id))
 
     async def _add(self, model: Model) -> None:
         if await self._store.models.count(model.account_id, self._max_models) >= self._max_models:

@@ -84,7 +84,7 @@ ATTEMPT = ("delivery_id", "number", "at", "duration", "status", "error")
 DEPLOYMENT = ("id", "account_id", "owner", "name", "created_at")
 RELEASE = (
     "number", "model", "version", "hardware", "min_instances", "max_instances", "created_at", "created_by", "state",
-    "because",
+    "because", "batch_size", "batch_wait",
 )  # fmt: skip
 
 
@@ -315,7 +315,7 @@ def attempt_of(row: Row) -> Attempt:
 def release_row(r: Release) -> Row:
     return (
         r.number, r.model, r.version, r.hardware, r.min_instances, r.max_instances, r.created_at, r.created_by,
-        r.state.value, r.because,
+        r.state.value, r.because, r.batch_size, r.batch_wait,
     )  # fmt: skip
 
 

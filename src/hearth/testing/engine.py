@@ -16,6 +16,7 @@ from hearth.bus.memory import MemoryBus
 from hearth.clock import Clock
 from hearth.domain.account import Account
 from hearth.domain.events import Event, Kind
+from hearth.domain.lane import Lane
 from hearth.domain.model import Model, Recipe, Version
 from hearth.domain.prediction import Prediction
 from hearth.engine import Engine, EngineOptions
@@ -235,6 +236,7 @@ class Bench:
         *,
         account: Account | None = None,
         secrets: dict[str, Any] | None = None,
+        lane: Lane | None = None,
         **fields: Any,
     ) -> str:
         """Store a prediction and hand it to the engine, as the service does; its id."""
@@ -257,7 +259,7 @@ class Bench:
             lease=None if owner is None else Lease(owner, prediction.created_at + 30),
             secrets=sealed,
         )
-        self.bus.submit(NewPrediction(prediction=prediction, version=version, secrets=sealed))
+        self.bus.submit(NewPrediction(prediction=prediction, version=version, secrets=sealed, lane=lane))
         await stored
         return prediction.id
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import textwrap
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -428,6 +429,86 @@ async def test_a_setup_that_hangs_is_ended_at_its_deadline(models: Models) -> No
     assert "longer than 1.5 seconds" in caught.value.message
     assert "waiting for something" in caught.value.logs
     assert models.left(spec.id) == []
+
+
+HANG = {
+    "in C code, holding the interpreter and deaf to signals": """
+        signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 32))
+        ctypes.PyDLL(None).sleep(3600)
+    """,
+    "in a child that has left the group": """
+        if os.fork() == 0:
+            os.setsid()
+            time.sleep(3600)
+        time.sleep(3600)
+    """,
+    "printing without end": """
+        while True:
+            print("still at it")
+    """,
+    "printing without a line end": """
+        while True:
+            os.write(2, b"." * 65536)
+    """,
+    "with standard output and error closed": """
+        sys.stdout.close()
+        os.close(1)
+        os.close(2)
+        time.sleep(3600)
+    """,
+}
+
+
+@pytest.mark.parametrize("how", HANG)
+async def test_the_deadline_of_setup_always_strikes(models: Models, how: str) -> None:
+    code = f"""
+import ctypes, os, signal, sys, time
+from cog import BaseRunner
+
+class Predictor(BaseRunner):
+    def setup(self) -> None:
+        {textwrap.indent(textwrap.dedent(HANG[how]), "        ").strip()}
+
+    def run(self) -> str:
+        return "ready"
+"""
+    spec = await models.spec(models.folder(code), setup_timeout=2.0)
+    with pytest.raises(SetupFailed, match="setup failed"):
+        async with asyncio.timeout(20):
+            await models.runtime.start(spec, lambda _: None)
+    assert models.left(spec.id) == []
+
+
+async def test_a_model_that_says_it_is_not_well_after_setup_is_waited_for(models: Models) -> None:
+    code = """
+        import time
+        from cog import BaseRunner
+
+        class Predictor(BaseRunner):
+            def setup(self) -> None:
+                self.ready_at = time.time() + 0.5
+
+            def healthcheck(self) -> bool:
+                return time.time() >= self.ready_at
+
+            def run(self) -> bool:
+                return self.healthcheck()
+    """
+    assert (await (await models.start(models.folder(code))).run()).output is True
+    spec = await models.spec(models.folder(code.replace("0.5", "3600")), setup_timeout=1.0)
+    with pytest.raises(SetupFailed, match="longer than 1 seconds, and its health check says"):
+        await models.runtime.start(spec, lambda _: None)
+
+
+async def test_a_model_tells_when_it_is_ill(models: Models) -> None:
+    model = await models.start("healthcheck")
+    assert await model.instance.check() is None
+    await model.run(healthy=False)
+    assert "its health check failed" in (await model.instance.check() or "")
+    crasher = await models.start("crasher")
+    with pytest.raises(InstanceLost):
+        await crasher.run(how="kill")
+    assert "SIGKILL" in (await crasher.instance.check() or "")
 
 
 async def test_cancelling_a_start_ends_it(models: Models) -> None:

@@ -166,3 +166,11 @@ async def test_a_destination_deleted_meanwhile_does_not_keep_a_training_from_end
     ended = await store.predictions.get(training.id)
     assert ended is not None
     assert ended.phase is Phase.SUCCEEDED
+
+
+async def test_how_a_release_groups_is_kept(store: Store):
+    made = deployment(current=release(batch_size=8, batch_wait=0.25))
+    await store.deployments.create(made)
+    found = await store.deployments.by_id(made.id)
+    assert found is not None
+    assert (found.current.batch_size, found.current.batch_wait) == (8, 0.25)

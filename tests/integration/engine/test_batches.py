@@ -9,9 +9,11 @@ from msgspec.structs import replace
 
 from hearth import ids
 from hearth.domain.events import Kind
-from hearth.domain.model import Batching, Version
+from hearth.domain.lane import Lane
+from hearth.domain.model import Batching, Recipe, Version
 from hearth.domain.prediction import Phase, Prediction
 from hearth.engine.batches import split
+from hearth.engine.pool import Pool
 from hearth.runtime.base import Began, Logged, Outcome
 from hearth.testing.clock import settle
 from hearth.testing.engine import FILE, SECRET, Bench, schema
@@ -282,3 +284,26 @@ def test_an_entry_may_be_an_error_of_its_own() -> None:
     good, bad = split(Outcome(status="succeeded", output=["one", {"hearth_error": "no face found"}]), 2)
     assert (good.status, good.output) == ("succeeded", "one")
     assert (bad.status, bad.error, bad.metrics) == ("failed", "no face found", {"batch_size": 2})
+
+
+async def test_a_deployment_may_group_otherwise(started: Any) -> None:
+    bench = await started(runtime=FakeRuntime(quick))
+    bench.runtime.boots.clear()
+    version = await batched(bench, size=4)
+    lane = Lane(key="d/v/cpu", deployment="ada/d", deployment_id="d", maximum=1, batch_size=2, batch_wait=0.0)
+    made = [await bench.submit(version, {"text": text}, lane=lane) for text in "abc"]
+    await bench.runtime.until(boots=1)
+    bench.runtime.boots.set()
+    assert [p.metrics["batch_size"] for p in await ends(bench, made)] == [2, 2, 1]
+
+
+def test_new_bounds_of_a_lane_count_at_once() -> None:
+    version = Version(
+        id="f" * 64, model_id="m", model="ada/m", created_at=0, cog_version="", openapi_schema=schema(text=TEXT),
+        recipe=Recipe(source=(), environment="", batching=Batching(inputs=("text",), max_size=4, max_wait=1.0)),
+    )  # fmt: skip
+    pool = Pool(version, Lane(key="v"))
+    assert pool.gathering is not None
+    pool.lane = Lane(key="v", batch_size=9)
+    assert (pool.gathering.max_size, pool.gathering.max_wait) == (9, 1.0)
+    assert Pool(version, Lane(key="train/v", train=True)).gathering is None

@@ -17,6 +17,7 @@ from hearth.api.shapes import Shapes
 from hearth.api.wire import Wire
 from hearth.clock import SystemClock
 from hearth.domain.account import Account, Token
+from hearth.domain.breakdown import Breakdown
 from hearth.domain.catalog import Collection, Hit
 from hearth.domain.events import Event
 from hearth.domain.file import File, FileKind
@@ -56,6 +57,7 @@ class World:
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.fail: BaseException | None = None
         self.output_schema: dict[str, Any] = {"type": "string"}
+        self.breakdowns: list[Breakdown] = []
         self.prediction_record = Prediction(
             id=ID,
             account_id="a1",
@@ -265,6 +267,12 @@ class _Models:
         version = await self.world.version(VERSION_ID)
         assert version is not None
         return version
+
+    async def breakdowns(self, version: Version) -> list[Breakdown]:
+        return self.world.breakdowns
+
+    async def retry(self, caller: Account, owner: str, name: str, id: str) -> None:
+        self.world._called("retry", id=id)
 
 
 class _Examples:

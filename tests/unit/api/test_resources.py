@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from hearth.domain.breakdown import Breakdown
+
 HOST = "https://hearth.test"
 VERSION_ID = "5" * 64
 NEW_MODEL = {"owner": "ada", "name": "hello", "visibility": "private", "hardware": "cpu"}
@@ -97,3 +99,24 @@ async def test_a_push(client: Any, world: Any) -> None:
     read = (await client.get("/v1/pushes/b1")).json()
     assert read["status"] == "uploading"
     assert "missing" not in read
+
+
+async def test_a_version_says_that_it_is_given_up_and_can_be_retried(world: Any, client: Any) -> None:
+    path = f"/v1/models/ada/hello/versions/{VERSION_ID}"
+    assert "broken" not in (await client.get(path)).json()
+    world.breakdowns = [
+        Breakdown(
+            lane=VERSION_ID,
+            version_id=VERSION_ID,
+            model="ada/hello",
+            because="No weights.",
+            logs="a\n",
+            failures=5,
+            at=0.0,
+        )
+    ]
+    (broken,) = (await client.get(path)).json()["broken"]
+    assert broken["because"].startswith("No weights. That was the 5th time in a row")
+    assert (broken["failures"], broken["logs"], broken["deployment"]) == (5, "a\n", None)
+    assert (await client.post(f"{path}/retry")).status_code == 204
+    assert ("retry", {"id": VERSION_ID}) in world.calls

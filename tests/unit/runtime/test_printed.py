@@ -100,3 +100,23 @@ def test_a_tail_keeps_the_last_pieces() -> None:
     assert str(tail) == "5678\n9\n"
     tail.add("y" * 50)
     assert str(tail) == "y" * 10
+
+
+async def test_draining_ends_though_more_is_printed_all_the_time() -> None:
+    read, write = os.pipe()
+    heard: list[str] = []
+
+    def answer(origin: Origin, text: str) -> None:
+        heard.append(text)
+        if len(heard) < 100:
+            os.write(write, b"and on\n")
+
+    endless = Printed(read, answer)
+    os.write(write, b"on\n")
+    endless.drain()
+    assert heard == ["on\n"]
+    endless.drain()
+    assert heard == ["on\n", "and on\n"]
+    heard += ["enough\n"] * 100
+    os.close(write)
+    endless.close()
