@@ -275,6 +275,15 @@ class DeliveryBody(msgspec.Struct, frozen=True, kw_only=True):
     attempts: list[AttemptBody]
 
 
+class LapBody(msgspec.Struct, frozen=True):
+    """A phase of a boot and what it took."""
+
+    phase: str
+    """weights, environment, process, import or setup."""
+    seconds: float
+    """So far, of the one that is going on."""
+
+
 class InstanceBody(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     model: str
@@ -300,6 +309,12 @@ class InstanceBody(msgspec.Struct, frozen=True, kw_only=True):
     batch_size: float | None
     """Predictions in a group, the mean of its latest 20; null if it has run none."""
     boot_seconds: float | None
+    phases: tuple[LapBody, ...]
+    """Of its boot, in order."""
+    expected_seconds: float | None
+    """How long such a boot takes, as boots before it did; null if nobody knows."""
+    forked: bool
+    """Whether its model's process was forked from one that had imported its libraries."""
     logs: str
 
 

@@ -27,6 +27,7 @@ from hearth.api.bodies import (
     FileBody,
     FileUrls,
     InstanceBody,
+    LapBody,
     ModelBody,
     PredictionBody,
     PushBody,
@@ -402,6 +403,9 @@ def instance(view: InstanceView) -> InstanceBody:
         predictions=view.predictions,
         batch_size=view.batch_size,
         boot_seconds=view.boot_seconds,
+        phases=tuple(LapBody(lap.phase.value, round(lap.seconds, 3)) for lap in view.phases),
+        expected_seconds=view.expected_seconds,
+        forked=view.forked,
         logs=view.logs,
     )
 

@@ -395,6 +395,7 @@ class Engine:
         metrics.watch_memory("budget", lambda: self._packing.machine.memory or 0)
         metrics.watch_memory("reserved", lambda: self._packing.reserved_memory(hosts()))
         metrics.watch_memory("used", lambda: self._packing.used_memory(hosts()))
+        metrics.watch_memory("zygotes", lambda: sum(zygote.memory for zygote in self._runtime.zygotes()))
         metrics.watch_instances("booting", lambda: supervisor.count(lambda h: h.booting))
         metrics.watch_instances("ready", lambda: supervisor.count(lambda h: h.free))
         metrics.watch_instances("busy", lambda: supervisor.count(lambda h: h.serving and not h.free))

@@ -15,7 +15,7 @@
 | hearth_lane_waiting | gauge | model, version, deployment | predictions in this line |
 | hearth_lane_wanted, _ready, _booting | gauge | model, version, deployment | the instances that serve this line |
 | hearth_out_of_memory_total | counter | | instances that memory, or a GPU's, ran out for |
-| hearth_memory_bytes | gauge | kind | budget of all instances, reserved for them, used by them |
+| hearth_memory_bytes | gauge | kind | budget of all instances, reserved for them, used by them; zygotes |
 | hearth_queue_wait_seconds | histogram | priority | from creation to a slot |
 | hearth_run_seconds | histogram | | from the start of the model's run to its end |
 | hearth_batch_size | histogram | | predictions in one run, of versions that group them |
