@@ -145,6 +145,12 @@ class _Reader:
     def on_end(self) -> None:
         self.complete = True
 
+    def close(self) -> None:
+        """Give up what has been read, the part that is not complete included."""
+        self.form.close()
+        if self.part.spool is not None:
+            self.part.spool.close()
+
 
 _CALLBACKS = ("part_begin", "header_field", "header_value", "header_end", "headers_finished", "part_data", "part_end")
 
@@ -162,10 +168,10 @@ async def _multipart(boundary: bytes, chunks: AsyncIterator[bytes], limit: int) 
         if not reader.complete:
             raise InvalidRequest("The form is cut off: its last boundary is missing.")
     except MultipartParseError as error:
-        reader.form.close()
+        reader.close()
         raise InvalidRequest(f"The form could not be read: {error}") from None
     except BaseException:
-        reader.form.close()
+        reader.close()
         raise
     return reader.form
 

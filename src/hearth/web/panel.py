@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from hearth.domain.boot import BootPhase
 from hearth.domain.instance import InstanceState, InstanceView
 from hearth.domain.prediction import Phase, Prediction
 from hearth.domain.schema import OutputKind
@@ -27,10 +28,13 @@ SHOWN = {
     Phase.CANCELED: ("Canceled", ""),
     Phase.ABORTED: ("Aborted", ""),
 }
-_BOOT = (
-    (InstanceState.STARTING, "Start the process"),
-    (InstanceState.SETUP, "Run setup()"),
-)
+_BOOT = {
+    BootPhase.WEIGHTS: "Weights",
+    BootPhase.ENVIRONMENT: "Environment",
+    BootPhase.PROCESS: "Process",
+    BootPhase.IMPORT: "Libraries",
+    BootPhase.SETUP: "Setup",
+}
 _LOG_LINES = 12
 GITHUB = "https://github.com/"
 _SUMMARY = 140
@@ -41,6 +45,8 @@ class Step(NamedTuple):
     name: str
     state: str
     """done, now, or later."""
+    seconds: float | None
+    """How long it took."""
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,11 +141,15 @@ def _instance(request: Request, prediction: Prediction) -> InstanceView | None:
 
 
 def _steps(instance: InstanceView | None) -> tuple[Step, ...]:
+    """The phases of a boot, as far as it has come, with how long each took."""
     if instance is None:
         return ()
-    at = [state for state, _ in _BOOT].index(instance.state)
-    names = [name for _, name in _BOOT] + ["Run"]
-    return tuple(Step(name, "done" if n < at else "now" if n == at else "later") for n, name in enumerate(names))
+    took = {lap.phase: lap.seconds for lap in instance.phases}
+    at = max((list(_BOOT).index(phase) for phase in took), default=0)
+    return tuple(
+        Step(name, "done" if n < at else "now" if n == at else "later", took.get(phase) if n < at else None)
+        for n, (phase, name) in enumerate(_BOOT.items())
+    )
 
 
 async def _report(request: Request, prediction: Prediction) -> str | None:

@@ -1,0 +1,81 @@
+"""Outputs in pieces, and what logs say of progress."""
+
+from __future__ import annotations
+
+import pytest
+
+from hearth.domain.schema import OutputKind
+from hearth.web.outputs import Progress, input_piece, pieces, progress, readable, text_of
+
+ID = "0123456789abcdefghjkmnpqrs"
+PICTURE = f"hearth-file:{ID}/a b.png"
+PLAIN, FILES = OutputKind(), OutputKind(has_files=True)
+TEXT = OutputKind(is_iterator=True, concatenate=True)
+
+
+def kinds(output: object, kind: OutputKind = PLAIN) -> list[str]:
+    return [piece.kind for piece in pieces(output, kind)]
+
+
+@pytest.mark.parametrize(
+    ("output", "kind", "expected"),
+    [
+        (None, PLAIN, []),
+        ("hello", PLAIN, ["text"]),
+        (["a", "b"], TEXT, ["text"]),
+        (["a", "b"], OutputKind(is_iterator=True), ["text", "text"]),
+        (["a", "b"], PLAIN, ["json"]),
+        (3, PLAIN, ["value"]),
+        (False, PLAIN, ["value"]),
+        ({"a": 1}, PLAIN, ["json"]),
+        (PICTURE, PLAIN, ["image"]),
+        ([PICTURE, f"hearth-file:{ID}/x.mp3"], FILES, ["image", "audio"]),
+        ({"page": PICTURE, "n": 1}, FILES, ["image", "json"]),
+        ("https://example.com/v.mp4?x", FILES, ["video"]),
+        ("https://example.com/v.mp4", PLAIN, ["text"]),
+        (f"hearth-file:{ID}/x.html", FILES, ["file"]),
+        (f"hearth-file:{ID}/x.pdf", FILES, ["pdf"]),
+    ],
+)
+def test_every_output_is_shown_by_what_it_is(output: object, kind: OutputKind, expected: list[str]) -> None:
+    assert kinds(output, kind) == expected
+
+
+def test_files_have_addresses_here() -> None:
+    (piece,) = pieces(PICTURE, PLAIN)
+    assert (piece.url, piece.name) == (f"/v1/files/{ID}/a%20b.png", "a b.png")
+
+
+def test_text_reads_on() -> None:
+    assert text_of(["Once ", "upon"], TEXT) == "Once upon"
+    assert text_of({"a": 1}, PLAIN) is None
+
+
+def test_inputs_that_are_files() -> None:
+    assert input_piece("just text") is None
+    assert input_piece("https://example.com/no-file") is None
+    picture, data = input_piece("https://example.com/a.png"), input_piece("data:audio/wav;base64,AAAA")
+    assert picture is not None
+    assert data is not None
+    assert (picture.kind, data.kind) == ("image", "audio")
+
+
+@pytest.mark.parametrize(
+    ("logs", "expected"),
+    [
+        ("", None),
+        ("loading\n", None),
+        (
+            "\r 10%|█         | 1/10\r 40%|████      | 4/10 [00:01<00:02,  3.1it/s]",
+            Progress(percent=40, label="4 of 10, 00:02 left"),
+        ),
+        ("100%|██████████| 10/10 [00:03<00:00]\ndone\n", None),
+        (" 7%|▋  | 1.2G/16G [00:01<00:13]", Progress(percent=7, label="1.2G of 16G, 00:13 left")),
+    ],
+)
+def test_progress_is_what_the_last_line_says(logs: str, expected: Progress | None) -> None:
+    assert progress(logs) == expected
+
+
+def test_a_carriage_return_replaces_its_line() -> None:
+    assert readable("a\r\nb\rc\nd") == "a\nc\nd"
