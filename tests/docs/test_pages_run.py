@@ -16,6 +16,7 @@ PLAYED = (
     "docs/webhooks.md",
     "docs/files.md",
     "docs/deployments.md",
+    "docs/memory.md",
     "docs/trainings.md",
 )
 

@@ -7,6 +7,7 @@ Footprints are measured, kept in the store, and grow at once; see `policy.footpr
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
@@ -31,6 +32,8 @@ log = logging.getLogger(__name__)
 
 UNKNOWN_BOOT = 5.0
 """Seconds, until a boot of the version was timed."""
+_SHARED_FOR = 3.0
+"""Seconds that a look at what instances share is believed."""
 _STEP = 1.02
 """What grew less than this is not stored."""
 _LANES = 4096
@@ -55,16 +58,19 @@ class Packing:
         hardware: Sequence[str] = (),
         unknown: int = 0,
         boot_seconds: Callable[[Version], float | None] = lambda version: None,
+        shared: Callable[[], int] = lambda: 0,
     ) -> None:
         """`names`: what CUDA calls each GPU of `machine`. `hardware`: all SKUs; those whose GPUs `machine` does not
         list (Apple's, the operator's own names) are labels, for which nothing is reserved. `unknown`: bytes to reserve
-        for a version that nothing is known of. `boot_seconds`: how long its boots take, from history."""
+        for a version that nothing is known of. `boot_seconds`: how long its boots take, from history. `shared`: bytes
+        that instances have together, beside their own (zygotes); asked now and then."""
         self._store, self._clock, self._metrics = store, clock, metrics
         self.machine, self._names, self._unknown = machine, tuple(names), unknown
         kinds = {gpu.sku for gpu in machine.gpus}
         self._labels = {sku for sku in hardware if gpus_of(sku)[1] not in {None, *kinds}}
         self.ceiling = alone(machine)
         self._boot_seconds = boot_seconds
+        self._shared, self._shared_bytes, self._shared_at = shared, 0, -math.inf
         self._known: dict[FootprintKey, Footprint] = {}
         self._models: dict[tuple[str, str, bool], FootprintKey] = {}
         """The version of a model that was measured last, by model, hardware and whether it trains."""
@@ -167,7 +173,18 @@ class Packing:
             if attainable(there.key, other.model, need, residents, self.machine):
                 taken.append(bespoken(there.key, other.model, need))
         need = self.need(version, lane)
-        return place(lane.key, version.model, need, taken, self.machine, trainings=trainings)
+        return place(lane.key, version.model, need, taken, self._left(need), trainings=trainings)
+
+    def _left(self, need: Need) -> Machine:
+        """The machine without what instances share; but nobody is refused for that, it can be given up."""
+        memory = self.machine.memory
+        now = self._clock.monotonic()
+        if memory is None:
+            return self.machine
+        if now - self._shared_at >= _SHARED_FOR:
+            self._shared_bytes, self._shared_at = self._shared(), now
+        left = max(memory - self._shared_bytes, min(need.memory, memory))
+        return msgspec.structs.replace(self.machine, memory=left)
 
     def helps(self, host: Host, version: Version, lane: Lane, residents: Sequence[Resident]) -> bool:
         """Whether ending this instance brings another lane nearer to its room."""

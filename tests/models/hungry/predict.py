@@ -19,6 +19,7 @@ def take(megabytes: int) -> mmap.mmap:
 
 class Predictor(BaseRunner):
     def setup(self) -> None:
+        time.sleep(float(os.environ.get("SETUP_SECONDS", "0")))
         take(int(os.environ.get("SETUP_MB", "0"))).close()
         self.kept = take(int(os.environ.get("KEPT_MB", "0")))
 
