@@ -1,0 +1,156 @@
+"""Llama in numpy, for small GGUF files: starts in a fraction of a second and needs no framework.
+
+A sequence's numbers are the same to the last bit whatever runs beside it: matrices are multiplied in tiles of one
+size, and attention is computed by sequence. So a seed gives one text, alone or among many.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ModelError
+from ..gguf import File
+
+Floats = NDArray[np.float32]
+LARGEST = 256 << 20
+"""Bytes of a file that numpy is quick enough for."""
+_CACHED = 48 << 20
+"""Weights up to here stay in the processor's cache: row by row is as quick as several rows at a time."""
+_TILE = 8
+
+
+class State:
+    """Keys and values of one sequence, by layer."""
+
+    def __init__(self, layers: int, heads: int, room: int, size: int) -> None:
+        self.keys = np.empty((layers, heads, room, size), np.float32)
+        self.values = np.empty((layers, heads, room, size), np.float32)
+        self.length = 0
+
+
+class NumpyLlama:
+    name = "numpy"
+
+    def __init__(self, file: File, *, slots: int = 16) -> None:
+        settings = file.settings
+        if settings.get("general.architecture") != "llama" or settings.get("llama.expert_count"):
+            kind = settings.get("general.architecture")
+            raise ModelError(f"{file.path.name} is of the kind {kind!r}: the numpy backend runs plain llama files")
+        self.slots, self.chunk = slots, 64
+        self.context = int(settings["llama.context_length"])
+        self._layers = int(settings["llama.block_count"])
+        self._heads = int(settings["llama.attention.head_count"])
+        self._kv = int(settings.get("llama.attention.head_count_kv", self._heads))
+        self._epsilon = np.float32(settings["llama.attention.layer_norm_rms_epsilon"])
+        self._embedding = file.read("token_embd.weight")
+        self.vocab, width = self._embedding.shape
+        self._size = int(settings.get("llama.attention.key_length", width // self._heads))
+        self._output = file.read("output.weight") if "output.weight" in file.tensors else self._embedding
+        self._norm = file.read("output_norm.weight")
+        self._blocks = [self._block(file, n) for n in range(self._layers)]
+        weights = sum(matrix.nbytes for block in self._blocks for matrix in block.values())
+        self._tile = 1 if weights <= _CACHED else _TILE
+        self._cos, self._sin = self._turns(file)
+
+    def _block(self, file: File, number: int) -> dict[str, Floats]:
+        """One layer, with matrices of the same input in one."""
+
+        def read(name: str) -> Floats:
+            return file.read(f"blk.{number}.{name}.weight")
+
+        q, k = in_halves(read("attn_q"), self._heads), in_halves(read("attn_k"), self._kv)
+        return {
+            "attn_norm": read("attn_norm"),
+            "qkv": np.concatenate([q, k, read("attn_v")]),
+            "attn_output": read("attn_output"),
+            "ffn_norm": read("ffn_norm"),
+            "gate_up": np.concatenate([read("ffn_gate"), read("ffn_up")]),
+            "ffn_down": read("ffn_down"),
+        }
+
+    def _turns(self, file: File) -> tuple[Floats, Floats]:
+        base = float(file.settings.get("llama.rope.freq_base", 10000.0))
+        steps = base ** (-np.arange(0, self._size, 2) / self._size)
+        if "rope_freqs.weight" in file.tensors:
+            steps = steps / file.read("rope_freqs.weight")
+        angles = np.arange(self.context)[:, None] * steps
+        return np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)
+
+    def start(self, prompt: Sequence[int], room: int, image: Any = None) -> tuple[State, list[int]]:
+        return State(self._layers, self._kv, room, self._size), list(prompt)
+
+    def end(self, state: State) -> None:
+        """The state's memory goes with it."""
+
+    def close(self) -> None:
+        """The weights' memory goes with this object."""
+
+    def feed(self, work: Sequence[tuple[State, Sequence[int]]]) -> Floats:
+        spans, at = [], 0
+        for state, tokens in work:
+            spans.append((state, at, at + len(tokens)))
+            at += len(tokens)
+        x = self._embedding[[token for _, tokens in work for token in tokens]]
+        places = np.concatenate([np.arange(s.length, s.length + end - begin) for s, begin, end in spans])
+        cos, sin = self._cos[places][:, None], self._sin[places][:, None]
+        for number, block in enumerate(self._blocks):
+            x = x + self._attended(number, block, x, cos, sin, spans)
+            gate, up = np.split(self._product(self._normal(x, block["ffn_norm"]), block["gate_up"]), 2, axis=1)
+            x = x + self._product(gate / (1 + np.exp(-gate)) * up, block["ffn_down"])
+        for state, begin, end in spans:
+            state.length += end - begin
+        last = x[[end - 1 for _, _, end in spans]]
+        return self._product(self._normal(last, self._norm), self._output)
+
+    def _attended(
+        self, number: int, block: dict[str, Floats], x: Floats, cos: Floats, sin: Floats, spans: list[Any]
+    ) -> Floats:
+        heads, kv, size = self._heads, self._kv, self._size
+        mixed = self._product(self._normal(x, block["attn_norm"]), block["qkv"]).reshape(len(x), heads + 2 * kv, size)
+        turned = _turn(mixed[:, : heads + kv], cos, sin)
+        queries = (turned[:, :heads] * np.float32(1 / math.sqrt(size))).reshape(len(x), kv, heads // kv, size)
+        out = np.empty((len(x), heads * size), np.float32)
+        for state, begin, end in spans:
+            new, length = end - begin, state.length + end - begin
+            keys, values = state.keys[number], state.values[number]
+            keys[:, state.length : length] = turned[begin:end, heads:].swapaxes(0, 1)
+            values[:, state.length : length] = mixed[begin:end, heads + kv :].swapaxes(0, 1)
+            asked = queries[begin:end].transpose(1, 2, 0, 3).reshape(kv, -1, size)
+            scores = (asked @ keys[:, :length].swapaxes(1, 2)).reshape(kv, -1, new, length)
+            if new > 1:
+                scores += np.triu(np.full((new, length), -np.inf, np.float32), state.length + 1)
+            scores -= scores.max(axis=-1, keepdims=True)
+            np.exp(scores, out=scores)
+            scores /= scores.sum(axis=-1, keepdims=True)
+            seen = scores.reshape(kv, -1, length) @ values[:, :length]
+            out[begin:end] = seen.reshape(heads, new, size).swapaxes(0, 1).reshape(new, -1)
+        return self._product(out, block["attn_output"])
+
+    def _normal(self, x: Floats, weight: Floats) -> Floats:
+        return x / np.sqrt(np.square(x).mean(axis=-1, keepdims=True) + self._epsilon) * weight
+
+    def _product(self, x: Floats, weight: Floats) -> Floats:
+        """x times the matrix, always in tiles of the same size: other sizes are rounded in other ways."""
+        rows, width = x.shape
+        if rest := -rows % self._tile:
+            x = np.concatenate([x, np.zeros((rest, width), np.float32)])
+        out: Floats = x.reshape(-1, self._tile, width) @ weight.T
+        return out.reshape(-1, len(weight))[:rows]
+
+
+def _turn(x: Floats, cos: Floats, sin: Floats) -> Floats:
+    """Rotary positions."""
+    half = x.shape[-1] // 2
+    left, right = x[..., :half], x[..., half:]
+    return np.concatenate([left * cos - right * sin, right * cos + left * sin], axis=-1)
+
+
+def in_halves(weight: Floats, heads: int) -> Floats:
+    """llama.cpp keeps the two numbers that are turned together side by side; here they are half a row apart."""
+    rows = weight.shape[0] // heads
+    return weight.reshape(heads, rows // 2, 2, -1).swapaxes(1, 2).reshape(weight.shape)

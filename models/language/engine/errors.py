@@ -1,0 +1,20 @@
+"""What can be wrong with a request or an installation. Codes E1001 to E1102 are those of Replicate's models."""
+
+from __future__ import annotations
+
+
+class UserError(ValueError):
+    """The request can't be answered as it is."""
+
+    def __init__(self, code: str, name: str, message: str) -> None:
+        super().__init__(f"{code} {name}: {message}")
+        self.code = code
+
+
+class ModelError(RuntimeError):
+    """The model can't be loaded or run: a weight is missing, a file is of another kind."""
+
+
+def wrong(name: str, message: str) -> UserError:
+    """An input that isn't what it has to be; the published codes have none of its own for it."""
+    return UserError("E1000", "InvalidInput", f"{name}: {message}")

@@ -1,0 +1,151 @@
+"""From a model's card to an engine: where its weights are, and what runs them here.
+
+Environment (cog.yaml's `environment`, or for all models of a server HEARTH_MODEL_ENVIRONMENT):
+  MODEL_WEIGHTS     a folder or a GGUF file: the weights, whatever the card says
+  MODEL_STORE       a folder with weights by the model's name or hub id: `<store>/meta/llama-2-7b-chat/…`
+  MODEL_DOWNLOADS   1: fetch from the Hugging Face hub what isn't there (HF_TOKEN for what asks for a licence)
+  MODEL_BACKEND     numpy, transformers, llama_cpp or vllm: that one, instead of the choice below
+  MODEL_SLOTS       most generations at a time
+  MODEL_RANDOM      1: tiny random weights where there are none, for tests; the text is noise
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from .backends.base import Backend, Source
+from .engine import Engine
+from .errors import ModelError
+from .scheduler import Scheduler
+from .tokenizer import Tokenizer, from_folder, from_gguf
+
+SLOTS = 16
+BACKENDS = ("numpy", "transformers", "llama_cpp", "vllm")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """What a package says of its model."""
+
+    name: str
+    """`owner/name`."""
+    hub: str | None = None
+    """Its id on the Hugging Face hub."""
+    template: str | None = None
+    """A format string for prompts; None: the chat template that comes with the weights."""
+    weights: Path | None = None
+    """Weights that come with the package."""
+    is_seq2seq: bool = False
+
+
+def load(card: Card, environment: Mapping[str, str] = os.environ) -> Engine:
+    """Raises ModelError, which says how to get what is missing."""
+    path = find(card, environment)
+    if path is None:
+        from .testing import random_gguf
+
+        path = random_gguf(Path(tempfile.mkdtemp(prefix="random-weights-")) / "random.gguf")
+        print(f"WARNING: {card.name} has RANDOM WEIGHTS, made for a test: its text is noise")
+    name = choose(path, environment.get("MODEL_BACKEND", ""))
+    slots = int(environment.get("MODEL_SLOTS", SLOTS))
+    source, tokenizer = _opened(name, path, slots, card)
+    print(f"{card.name}: {path.name} by {name}, {slots} at a time, {source.context} tokens of context")
+    return Engine(source, tokenizer, template=card.template)
+
+
+def find(card: Card, environment: Mapping[str, str]) -> Path | None:
+    """A folder in Hugging Face's layout, or a GGUF file. None: random ones are allowed, and there are no others."""
+    if given := environment.get("MODEL_WEIGHTS"):
+        path = Path(given)
+        if not path.exists():
+            raise ModelError(f"MODEL_WEIGHTS names {given}, which is not there")
+        return _weights(path)
+    places = [card.weights] if card.weights else []
+    if store := environment.get("MODEL_STORE"):
+        places += [Path(store) / name for name in (card.name, card.hub) if name]
+    for place in places:
+        for path in (place, place.with_name(place.name + ".gguf")):
+            if path.exists():
+                return _weights(path)
+    if card.hub and environment.get("MODEL_DOWNLOADS") == "1":
+        from huggingface_hub import snapshot_download
+
+        return Path(snapshot_download(card.hub, ignore_patterns=["*.gguf", "original/*", "*.pth", "consolidated*"]))
+    if environment.get("MODEL_RANDOM") == "1":
+        return None
+    raise ModelError(_advice(card))
+
+
+def choose(path: Path, forced: str) -> str:
+    """What runs these weights here: vLLM on a GPU, llama.cpp or numpy for GGUF files, transformers otherwise."""
+    if forced:
+        if forced not in BACKENDS:
+            raise ModelError(f"MODEL_BACKEND is {forced!r}: use one of {', '.join(BACKENDS)}")
+        return forced
+    if path.suffix == ".gguf":
+        if _has("llama_cpp"):
+            return "llama_cpp"
+        return "numpy"
+    return "vllm" if _has("vllm") and _has_gpu() else "transformers"
+
+
+def _opened(name: str, path: Path, slots: int, card: Card) -> tuple[Source, Tokenizer]:
+    if name == "numpy":
+        from .backends.numpy_llama import LARGEST, NumpyLlama
+        from .gguf import File
+
+        file = File(path)
+        if path.stat().st_size > LARGEST:
+            print(f"{path.name} is large for numpy: install llama-cpp-python, and it is many times as quick")
+        return Scheduler(NumpyLlama(file, slots=slots)), from_gguf(file)
+    if name == "llama_cpp":
+        from .backends.llama_cpp import LlamaCpp
+        from .gguf import File
+
+        return Scheduler(LlamaCpp(path, slots=slots)), from_gguf(File(path))
+    if name == "vllm":
+        from .backends.vllm import Vllm
+
+        return Vllm(path, slots=slots), from_folder(path)
+    from .backends import transformers
+
+    backend: Backend = (transformers.Seq2Seq if card.is_seq2seq else transformers.Causal)(path, slots=slots)
+    return Scheduler(backend), from_folder(path)
+
+
+def _weights(path: Path) -> Path:
+    """The GGUF file of a folder that holds one and no other weights; else the path itself."""
+    if path.is_dir() and not (path / "config.json").is_file():
+        found = sorted(path.glob("*.gguf"))
+        if not found:
+            raise ModelError(f"{path} holds no weights: neither config.json with safetensors nor a .gguf file")
+        return found[0]
+    return path
+
+
+def _advice(card: Card) -> str:
+    hub = card.hub or "OWNER/NAME"
+    ways = [
+        f"put them into <store>/{card.name} (a folder as `hf download {hub}` makes it, or one with a .gguf file) and "
+        "set MODEL_STORE=<store>",
+        "set MODEL_WEIGHTS to a folder or a .gguf file",
+    ]
+    if card.hub:
+        ways.append(f"set MODEL_DOWNLOADS=1, and {card.hub} is fetched from the Hugging Face hub (HF_TOKEN for gated)")
+    return (
+        f"The weights of {card.name} are not here. One of these gets them: {'; '.join(ways)}. Variables of models "
+        "are set for all of them by HEARTH_MODEL_ENVIRONMENT, a JSON object, on the server."
+    )
+
+
+def _has(module: str) -> bool:
+    return importlib.util.find_spec(module) is not None
+
+
+def _has_gpu() -> bool:
+    return any(Path("/dev").glob("nvidia[0-9]*"))
