@@ -59,7 +59,7 @@ class Dispatcher:
         planner: Planner,
         batches: Batches,
         times: RunTimes,
-        boot_seconds: Callable[[Version], float | None],
+        boot_left: Callable[[Version, float], float | None],
         clock: Clock,
         alarms: Alarms,
         metrics: Metrics,
@@ -89,7 +89,7 @@ class Dispatcher:
             times=times,
             clock=clock,
             tickets=self.tickets,
-            boot_seconds=boot_seconds,
+            boot_left=boot_left,
         )
 
     # Predictions come and go

@@ -180,7 +180,7 @@ class Engine:
             planner=self._planner,
             batches=Batches(alarms=alarms, metrics=self.metrics, discard=self._inputs.discard),
             times=self._times,
-            boot_seconds=self._boots.expected,
+            boot_left=self._boots.remaining,
             clock=clock,
             alarms=alarms,
             metrics=self.metrics,

@@ -18,8 +18,8 @@ from hearth.policy.order import place
 
 
 class Places:
-    """`tickets`: those who run are among them. `boot_seconds`: how long an instance of a version takes to boot, if
-    that is known."""
+    """`tickets`: those who run are among them. `boot_left`: seconds that a boot of a version still takes which
+    began so many seconds ago, if anybody knows."""
 
     def __init__(
         self,
@@ -29,10 +29,10 @@ class Places:
         times: RunTimes,
         clock: Clock,
         tickets: Mapping[str, Ticket],
-        boot_seconds: Callable[[Version], float | None],
+        boot_left: Callable[[Version, float], float | None],
     ) -> None:
         self._planner, self._supervisor, self._times = planner, supervisor, times
-        self._clock, self._tickets, self._boot_seconds = clock, tickets, boot_seconds
+        self._clock, self._tickets, self._boot_left = clock, tickets, boot_left
 
     def of(self, pool: Pool, ticket: Ticket, because: str | None = None) -> Place:
         """Of one who waits. `because`: why it waits, if not for the reasons of its lane; then nobody knows how long."""
@@ -54,12 +54,13 @@ class Places:
         slots: list[float | None] = []
         for host in pool.hosts.values():
             if host.booting:
-                slots += [self._boot_left(host)] * pool.slots
+                elapsed = self._clock.monotonic() - host.started_since
+                slots += [self._boot_left(host.version, elapsed)] * pool.slots
             elif host.serving:
                 slots += [0.0] * (host.slots - len(host.running))
                 slots += self._runs_left(host, now)
         if not pool.hosts:
-            boot = self._boot_seconds(pool.version)
+            boot = self._boot_left(pool.version, 0.0)
             room = self._room(pool, now) if self._planner.keeps_out(pool) else 0.0
             if boot is not None and room is not None:
                 slots += [max(room, pool.blocked_until - self._clock.monotonic()) + boot] * pool.slots
@@ -74,11 +75,6 @@ class Places:
             ticket = next((self._tickets[id] for id in members if id in self._tickets), None)
             began = None if ticket is None else ticket.live.prediction.started_at
             yield remaining(times, 0.0 if began is None else now - began)
-
-    def _boot_left(self, host: Host) -> float | None:
-        seconds = self._boot_seconds(host.version)
-        left = None if seconds is None else seconds - (self._clock.monotonic() - host.started_since)
-        return left if left is not None and left > 0 else None
 
     def _room(self, pool: Pool, now: float) -> float | None:
         """Seconds until an instance of another lane has done its work, and may go."""
