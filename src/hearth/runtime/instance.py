@@ -208,14 +208,16 @@ class ProcessInstance:
 
     def _worker_died(self, worker: asyncio.Future[int | None]) -> None:
         # coglet never restarts it.
-        self._shortage = self._shortage or self._confinement.shortage(worker.result())
-        self._lose(f"the model's process {processes.ending(worker.result())}")
+        self._lose(f"the model's process {self._ending(worker.result())}")
         asyncio.get_running_loop().call_later(STREAM_PATIENCE, self._coglet.close)
 
     def _server_died(self, exited: asyncio.Future[int | None]) -> None:
-        self._shortage = self._shortage or self._confinement.shortage(exited.result())
-        self._lose(f"the instance's server {processes.ending(exited.result())}")
+        self._lose(f"the instance's server {self._ending(exited.result())}")
         self._group.kill()
+
+    def _ending(self, status: int | None) -> str:
+        self._shortage = self._shortage or self._confinement.shortage(status)
+        return "ran out of memory" if self._shortage is not None else processes.ending(status)
 
     def _lose(self, reason: str) -> None:
         if not self.lost.done():

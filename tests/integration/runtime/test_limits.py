@@ -119,6 +119,7 @@ async def test_a_run_that_takes_too_much_ends_its_instance(start: Starter, group
     assert lost.value.shortage is not None
     assert lost.value.shortage.had == pytest.approx(limit, rel=1.0)
     assert not lost.value.shortage.gpu
+    assert "ran out of memory" in lost.value.message
 
 
 @both
@@ -149,7 +150,7 @@ async def test_cpus_are_bound_where_there_are_no_groups(start: Starter) -> None:
 async def test_groups_are_gone_with_their_instances(start: Starter) -> None:
     instance = await start(InstanceLimits(memory=500 * MB, cpus=1.5))
     pid = (await instance.run(Job(id=ids.sortable(), input={}), lambda _: None)).output
-    paths = Path(f"/proc/{pid}/cgroup").read_text()
+    paths = await asyncio.to_thread(Path(f"/proc/{pid}/cgroup").read_text)
     assert instance.id in paths
     await instance.stop(0)
     confinement = instance._confinement  # type: ignore[attr-defined]
