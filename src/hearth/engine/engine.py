@@ -139,6 +139,7 @@ class Engine:
             hardware=options.hardware,
             unknown=options.unknown_memory,
             boot_seconds=self._boots.expected,
+            shared=lambda: sum(zygote.memory for zygote in runtime.zygotes()),
         )
         self._supervisor = Supervisor(
             runtime=runtime,

@@ -562,7 +562,7 @@ async def test_the_death_of_the_server_process_is_noticed(models: Models) -> Non
     begun = asyncio.Event()
     running = asyncio.create_task(sleeper.run(emit=lambda _: begun.set(), seconds=60))
     await begun.wait()
-    pid = sleeper.instance.usage().pid
+    pid = (await sleeper.instance.usage()).pid
     assert pid is not None
     os.kill(pid, 9)
     with pytest.raises(InstanceLost, match="killed by SIGKILL"):
@@ -581,7 +581,7 @@ async def test_items_delivered_before_a_crash_are_kept(models: Models) -> None:
 async def test_stop_leaves_nothing(models: Models) -> None:
     orphan = await models.start("orphan")
     children = (await orphan.run()).output
-    pid = orphan.instance.usage().pid
+    pid = (await orphan.instance.usage()).pid
     assert pid is not None
     assert all(map(alive, [pid, *children]))
     await orphan.instance.stop(5)
@@ -626,7 +626,7 @@ async def test_a_second_stop_can_hurry_the_first(models: Models) -> None:
 
 async def test_usage_tells_the_memory_of_all_processes(models: Models) -> None:
     noop = await models.start("noop")
-    usage = noop.instance.usage()
+    usage = await noop.instance.usage()
     assert usage.pid is not None
     assert usage.memory > 20 * 1024 * 1024
 
