@@ -44,6 +44,7 @@ from hearth.runtime.process import ProcessRuntime
 from hearth.seal import Sealer
 from hearth.service.accounts import Accounts
 from hearth.service.admin import Admin
+from hearth.service.batches import Batches
 from hearth.service.collections import Collections
 from hearth.service.deployments import Deployments
 from hearth.service.examples import Examples
@@ -148,6 +149,9 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
         services = _services(ground, wire, streams, engine, hardware)
         await engine.start()
         stack.push_async_callback(engine.stop)
+        feeding = asyncio.create_task(services.batches.run(), name="batches")
+        stack.push_async_callback(services.batches.close)
+        stack.callback(feeding.cancel)
         if settings.database is not None:
             sharing = asyncio.create_task(services.limits.run(), name="rate limits")
             stack.callback(sharing.cancel)
@@ -288,6 +292,7 @@ def _services(ground: _Ground, wire: Wire, streams: Streams, engine: Engine, har
             bus=bus, models=models, versions=versions, predictions=predictions, inputs=inputs, clock=clock
         ),
         scalings=Scalings(store=store, bus=bus, clock=clock, models=models, deployments=deployments),
+        batches=Batches(store=store, blobs=blobs, bus=bus, clock=clock, versions=versions, predictions=predictions),
         admin=Admin(store=store, bus=bus, clock=clock),
         pushes=Pushes(store=store, blobs=blobs, bus=bus, models=models, versions=versions, clock=clock),
         files=files,

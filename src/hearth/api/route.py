@@ -26,6 +26,8 @@ class Content(StrEnum):
 
     TEXT = "text/plain"
     CSV = "text/csv"
+    LINES = "application/jsonl"
+    """A JSON object on each line."""
     EVENTS = "text/event-stream"
     BINARY = "application/octet-stream"
     FORM = "multipart/form-data"

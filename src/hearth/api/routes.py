@@ -10,6 +10,7 @@ import msgspec
 from hearth.api import (
     accounts,
     admin,
+    batches,
     catalog,
     deployments,
     files,
@@ -49,6 +50,7 @@ ROUTES: tuple[Route, ...] = (
     *deployments.ROUTES,
     *releases.ROUTES,
     *trainings.ROUTES,
+    *batches.ROUTES,
     *files.ROUTES,
     *accounts.ROUTES,
     *signin.ROUTES,

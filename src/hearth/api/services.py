@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from hearth.bus.base import Bus
     from hearth.service.accounts import Accounts
     from hearth.service.admin import Admin
+    from hearth.service.batches import Batches
     from hearth.service.collections import Collections
     from hearth.service.deployments import Deployments
     from hearth.service.examples import Examples
@@ -58,6 +59,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     search: Search
     deployments: Deployments
     trainings: Trainings
+    batches: Batches
     scalings: Scalings
     admin: Admin
     pushes: Pushes

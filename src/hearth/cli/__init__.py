@@ -10,6 +10,7 @@ import typer
 from hearth import __version__
 from hearth.cli import (
     account,
+    batch,
     collection,
     deployments,
     doctor,
@@ -56,6 +57,7 @@ for command in (
 app.add_typer(models.app, name="models")
 app.add_typer(deployments.app, name="deployment")
 app.add_typer(predictions.app, name="predictions")
+app.add_typer(batch.app, name="batch")
 app.add_typer(token.app, name="token")
 app.add_typer(account.app, name="account")
 app.add_typer(collection.app, name="collection")

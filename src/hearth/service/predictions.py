@@ -76,6 +76,7 @@ class Predictions:
         priority: Priority | None = None,
         streamed: bool = False,
         once: Once | None = None,
+        id: str | None = None,
         origin: str,
         source: str = "api",
         deployment: Deployment | None = None,
@@ -85,8 +86,9 @@ class Predictions:
         A caller who is gone has not cancelled anything. With `deployment` its serving release runs, on its own
         instances. `retention`: seconds from its end until its data is removed, if not as the account or the server
         has it. `priority`: by default that of somebody who looks on, if it is held, `streamed` or made in a browser.
-        With `once`, asking again gives the same prediction as it is then. Raises InvalidVersion, NotFound,
-        InvalidInput, InvalidRequest, LineFull, and KeyReused if the key stands for another request.
+        `id`: one from `ids.sortable`, for a caller who has noted it. With `once`, asking again gives the same
+        prediction as it is then. Raises InvalidVersion, NotFound, InvalidInput, InvalidRequest, LineFull, and
+        KeyReused if the key stands for another request.
         """
         if once is not None and (earlier := await self.again(caller, once, hold)) is not None:
             return earlier
@@ -99,7 +101,7 @@ class Predictions:
         priority = allowed(caller, priority, attended=bool(hold) or streamed or source != "api")
         checked, secrets = found.schema.check(input), None
         self.admit(lane.key, priority)
-        id, now = ids.sortable(), self._clock.now()
+        id, now = id or ids.sortable(), self._clock.now()
         if found.schema.file_fields or found.schema.secret_fields:
             checked, secrets = await self._inputs.prepare(caller, found.schema, checked, id)
         prediction = Prediction(

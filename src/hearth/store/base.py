@@ -20,6 +20,7 @@ from hearth.domain.limits import Once
 from hearth.domain.model import Build, BuildState, Model, Removal, Version
 from hearth.domain.prediction import Prediction, PredictionKind
 from hearth.domain.webhook import Delivery
+from hearth.store.batches import Batches
 from hearth.store.boots import Boots
 from hearth.store.breakdowns import Breakdowns
 from hearth.store.footprints import Footprints
@@ -450,6 +451,8 @@ class Store(Protocol):
     def footprints(self) -> Footprints: ...
     @property
     def boots(self) -> Boots: ...
+    @property
+    def batches(self) -> Batches: ...
     @property
     def scalings(self) -> Scalings: ...
     @property

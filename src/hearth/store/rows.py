@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from hearth.domain.account import Account, AccountType, Token
+from hearth.domain.batch import Batch, BatchState
 from hearth.domain.boot import Boot, Lap
 from hearth.domain.catalog import Collection
 from hearth.domain.decision import Action, Decided
@@ -48,6 +49,10 @@ SCALING = (
 )  # fmt: skip
 DECISION = (
     "id", "at", "action", "lane", "model", "version", "because", "deployment", "instance", "wanted",
+)  # fmt: skip
+BATCH = (
+    "id", "account_id", "model", "version", "total", "source", "created_at", "origin", "state", "because",
+    "completed_at", "owner", "owned_until",
 )  # fmt: skip
 SESSION = ("hash", "account_id", "kind", "created_at", "expires_at", "about")
 TOKEN = ("hash", "account_id", "name", "created_at", "hint", "disabled_at", "priority")
@@ -255,6 +260,15 @@ def prediction_of(row: Row) -> Prediction:
 
 def scaling_row(s: Scaling) -> Row:
     return msgspec.structs.astuple(s)
+
+
+def batch_row(batch: Batch) -> Row:
+    return tuple(getattr(batch, name) for name in BATCH)
+
+
+def batch_of(row: Row) -> Batch:
+    fields = dict(zip(BATCH, row, strict=True))
+    return Batch(**{**fields, "state": BatchState(fields["state"])})
 
 
 def scaling_of(row: Row) -> Scaling:

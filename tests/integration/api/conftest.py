@@ -31,6 +31,7 @@ from hearth.domain.prediction import Prediction, Step, transition
 from hearth.seal import Sealer
 from hearth.service.accounts import Accounts
 from hearth.service.admin import Admin
+from hearth.service.batches import Batches
 from hearth.service.collections import Collections
 from hearth.service.deployments import Deployments
 from hearth.service.examples import Examples
@@ -196,6 +197,14 @@ class Live:
                 clock=clock,
                 models=self.models,
                 deployments=deployments,
+            ),
+            batches=Batches(
+                store=store,
+                blobs=self.blobs,
+                bus=bus,
+                clock=clock,
+                versions=self.resolver,
+                predictions=self.predictions,
             ),
             admin=Admin(store=store, bus=bus, clock=clock),
             pushes=pushes,

@@ -458,6 +458,7 @@ def services(world: World, wire: Wire) -> Services:
         history=cast(Any, None),
         usage=cast(Any, None),
         monitoring=cast(Any, None),
+        batches=cast(Any, None),
         language=cast(Any, None),
         limits=Limits(store=cast(Any, None), clock=SystemClock()),
         idempotency=cast(Any, None),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hearth.store.postgres.accounts import PostgresAccounts
+from hearth.store.postgres.batches import PostgresBatches
 from hearth.store.postgres.boots import PostgresBoots
 from hearth.store.postgres.breakdowns import PostgresBreakdowns
 from hearth.store.postgres.builds import PostgresBuilds
@@ -54,6 +55,7 @@ class PostgresStore:
         self.breakdowns = PostgresBreakdowns(database)
         self.footprints = PostgresFootprints(database)
         self.boots = PostgresBoots(database)
+        self.batches = PostgresBatches(database)
 
     async def open(self) -> None:
         """Raises Unavailable if the server cannot be reached, Conflict if a newer Hearth wrote the database."""

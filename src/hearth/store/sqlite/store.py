@@ -9,6 +9,7 @@ import apsw
 
 from hearth.store.migrations import load
 from hearth.store.sqlite.accounts import SQLiteAccounts
+from hearth.store.sqlite.batches import SQLiteBatches
 from hearth.store.sqlite.boots import SQLiteBoots
 from hearth.store.sqlite.breakdowns import SQLiteBreakdowns
 from hearth.store.sqlite.builds import SQLiteBuilds
@@ -61,6 +62,7 @@ class SQLiteStore:
     breakdowns: SQLiteBreakdowns
     footprints: SQLiteFootprints
     boots: SQLiteBoots
+    batches: SQLiteBatches
 
     def __init__(self, path: Path) -> None:
         """`path` is the database file; beside it lie `-wal`, `-shm` and `.lock`."""
@@ -89,7 +91,7 @@ class SQLiteStore:
         self.scalings, self.decisions = SQLiteScalings(w, r), SQLiteDecisions(w, r)
         self.sessions, self.usage, self.samples = SQLiteSessions(w, r), SQLiteUsage(w, r), SQLiteSamples(w, r)
         self.footprints, self.boots = SQLiteFootprints(w, r), SQLiteBoots(w, r)
-        self.breakdowns = SQLiteBreakdowns(w, r)
+        self.breakdowns, self.batches = SQLiteBreakdowns(w, r), SQLiteBatches(w, r)
 
     async def close(self) -> None:
         if self._lock is None:
