@@ -18,6 +18,7 @@ PLAYED = (
     "docs/deployments.md",
     "docs/memory.md",
     "docs/trainings.md",
+    "docs/batching.md",
 )
 
 

@@ -19,7 +19,15 @@ def name(folder: Path) -> str:
 
 
 def test_the_examples_are_these() -> None:
-    assert [each.name for each in EXAMPLES] == ["hello", "ocr", "resize", "search", "storyteller", "trainable"]
+    assert [each.name for each in EXAMPLES] == [
+        "hello",
+        "ocr",
+        "resize",
+        "search",
+        "storyteller",
+        "trainable",
+        "vectors",
+    ]
 
 
 @pytest.mark.parametrize("folder", EXAMPLES + MODELS, ids=name)
