@@ -66,7 +66,7 @@ class Monitoring:
         if not 1 <= hours <= HOURS:
             raise InvalidRequest(errors=(Pointer("/hours", f"hours: must be between 1 and {HOURS}"),))
         step = _MINUTE if hours <= _FINE else 5 * _MINUTE
-        end = math.ceil(self._clock.now() / step) * step
+        end = (math.floor((self._clock.now() - _MINUTE) / step) + 1) * step  # up to the last minute that is over
         begin = end - hours * 3600.0
         samples = await self._store.samples.of(subject, max(begin, math.floor(born / _MINUTE) * _MINUTE))
         return series(samples, begin, end, step)

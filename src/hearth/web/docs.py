@@ -6,6 +6,7 @@ These texts are ours, so they are rendered without a sanitiser; raw HTML in them
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,6 +35,7 @@ MARKDOWN = b"text/markdown; charset=utf-8"
 _MODELS = 50
 """Models that `/llms.txt` names."""
 _COMMENT = re.compile(r"<!--.*?-->\n?", re.DOTALL)
+_MARKS = re.compile(r"\[([^\]]*)\]\([^)]*\)|[*`]")
 _LINK = re.compile(r"^(?:\./)?([\w-]+)\.md(#.*)?$")
 
 
@@ -58,11 +60,21 @@ class Entry(NamedTuple):
     title: str
 
 
-def _highlighted(text: str, language: str, _: str) -> str:
-    return f'<pre class="code" tabindex="0"><code>{code(text, language)}</code></pre>'
+def _fence(tokens: Sequence[Token], at: int, options: Any, env: Any) -> str:
+    """Code with a button that copies it, as everywhere else."""
+    language = tokens[at].info.split(" ", 1)[0]
+    return (
+        '<div class="codebox" data-copy-from>'
+        '<button class="icon-button copy" type="button" data-copy aria-label="Copy" title="Copy">'
+        '<svg class="icon" viewBox="0 0 24 24" width="18" height="18" fill="none" stroke="currentColor" '
+        'stroke-width="1.8" aria-hidden="true"><rect x="9" y="9" width="11" height="11" rx="2"/>'
+        '<path d="M15 9V6a2 2 0 0 0-2-2H6a2 2 0 0 0-2 2v7a2 2 0 0 0 2 2h3"/></svg></button>'
+        f'<pre class="code" tabindex="0"><code>{code(tokens[at].content.rstrip(), language)}</code></pre></div>\n'
+    )
 
 
-_PARSER = MarkdownIt("commonmark", {"html": False, "highlight": _highlighted}).enable(["table", "strikethrough"])
+_PARSER = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+_PARSER.renderer.rules["fence"] = _fence  # type: ignore[attr-defined] # its protocol forgot the rules
 
 
 @lru_cache(maxsize=1)
@@ -77,7 +89,7 @@ def _page(path: Path) -> Page:
     headings = _prepared(tokens)
     title = next((heading.text for heading in headings if heading.level == 1), path.stem)
     paragraphs = [tokens[n + 1].content for n, token in enumerate(tokens) if token.type == "paragraph_open"]
-    about = " ".join(re.sub(r"\[([^\]]*)\]\([^)]*\)|[*_`]", r"\1", paragraphs[0]).split()) if paragraphs else ""
+    about = " ".join(_MARKS.sub(r"\1", paragraphs[0]).split()) if paragraphs else ""
     html = Markup(_PARSER.renderer.render(tokens, _PARSER.options, {}))  # our own text, without raw HTML
     return Page(path.stem, title, about, text, html, headings)
 

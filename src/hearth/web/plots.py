@@ -10,6 +10,7 @@ import msgspec
 from hearth.domain.usage import day_of
 from hearth.service.monitoring import Point, Series
 from hearth.service.usage import Report, Sum
+from hearth.web.render import money
 
 _DAY = 86_400
 
@@ -48,7 +49,7 @@ def of_usage(report: Report) -> list[Plot]:
         ("Time by day", "", "s", lambda s: s.seconds),
     ]
     if total.cost:
-        parts.append(("Cost by day", f"{total.cost:.4g} in all", "cost", lambda s: s.cost))
+        parts.append(("Cost by day", f"{money(total.cost)} in all", "cost", lambda s: s.cost))
     return [
         plot(title, now, x, [Line(title.removesuffix(" by day"), [of(s) for _, s in days])], unit=unit, days=True)
         for title, now, unit, of in parts

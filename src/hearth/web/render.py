@@ -41,6 +41,7 @@ class Renderer:
             limits=limits,
             price=price,
             markdown=markdown,
+            money=money,
             seconds=seconds,
             sentence=sentence,
             short=short,
@@ -96,6 +97,13 @@ def seconds(value: float | None) -> str:
     if value < 3600:
         return f"{int(value // 60)} min {int(value % 60)} s"
     return f"{int(value // 3600)} h {int(value % 3600 // 60)} min"
+
+
+def money(value: float) -> str:
+    """An amount, in whatever currency the operator thinks in."""
+    if 0 < value < 0.0001:
+        return "< 0.0001"
+    return f"{value:,.2f}" if value >= 1 or value == 0 else f"{value:.4f}"
 
 
 def sentence(text: str) -> str:

@@ -104,6 +104,7 @@ async def test_a_deployment_sees_its_own_and_admins_the_server(hearth: Any, root
     made = await deployments.create(ann, name="app", model=model.full_name, version="latest", **bounds)
     monitoring = Monitoring(store=hearth.store, clock=clock, deployments=deployments)
     now = clock.now() // 60 * 60
+    await clock.advance(60)
     await hearth.store.samples.add("e", {made.full_name: Sample(at=now, succeeded=3), "": Sample(at=now, failed=7)})
     await hearth.store.samples.add("e", {made.full_name: Sample(at=now - 3600, succeeded=99)})  # an earlier "app"
     found = await monitoring.deployment(ann, "ann", "app")

@@ -2,6 +2,8 @@
 // plot shows stands in its caption as well, so nothing is lost without scripts.
 // {"x": [seconds since 1970], "series": [{"label", "values", "color": "ember"}], "unit": "s", "bars": true, "days": true}
 const charts = new Map();
+const HALF_DAY = 43200;
+const SECONDS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 36000, 86400];
 
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
@@ -56,13 +58,13 @@ function draw(box) {
   });
   const options = {
     width: box.clientWidth,
-    height: box.clientHeight - (box.clientHeight > 200 ? 32 : 40),
+    height: box.clientHeight - 28,
     padding: [8, 8, 0, 0],
     cursor: { y: false, points: { size: 6 }, drag: { x: !plot.bars, y: false } },
-    scales: { x: { time: !plot.days }, y: { range: (_, low, high) => [0, high > 0 ? high * 1.1 : 1] } },
+    scales: { x: plot.days ? { time: false, range: (_, low, high) => [low - HALF_DAY, high + HALF_DAY] } : {}, y: { range: (_, low, high) => [0, high > 0 ? high * 1.1 : 1] } },
     axes: [
-      { ...axis, grid: { show: false }, space: 64, values: (_, ticks) => ticks.map(time) },
-      { ...axis, size: 58, values: (_, ticks) => ticks.map(show) },
+      { ...axis, grid: { show: false }, space: 70, size: 30, values: (_, ticks) => ticks.map(time) },
+      { ...axis, size: 60, space: 34, incrs: plot.unit === "s" ? SECONDS : undefined, values: (_, ticks) => ticks.map(show) },
     ],
     series: [{ label: plot.days ? "Day" : "Time", value: (_, at) => (at === null ? "–" : time(at)) }, ...series],
   };
