@@ -12,7 +12,7 @@ import typer
 
 from hearth.cli.connection import Client, Failure, find
 from hearth.cli.options import Data, Json
-from hearth.cli.output import err, show_json, table
+from hearth.cli.output import out, show_json, table
 
 if TYPE_CHECKING:
     from hearth.simulation import Report, Trace
@@ -93,7 +93,7 @@ def _show(reports: list[tuple[str, Report]]) -> None:
     columns = ("SETTINGS", "WAIT P50", "P95", "P99", "HITS", "BOOTS", "EVICTED", "INSTANCE S", "GB S", "BUSY")
     table(columns, rows, "Nothing was simulated.")
     arrivals, lasted = reports[0][1].arrivals, reports[0][1].lasted
-    err.print(f"{arrivals} predictions in {lasted:.0f} simulated seconds. Waits are seconds until the run starts.")
+    out.print(f"{arrivals} predictions in {lasted:.0f} simulated seconds. Waits are seconds until the run starts.")
 
 
 def _settings(text: str) -> dict[str, Any]:

@@ -55,6 +55,8 @@ class Host:
         self.idle_at: float | None = None
         self.idle_since: float | None = None
         self.idle_alarm: Alarm | None = None
+        self.taken_since = since
+        """When a slot was last given away."""
         self.grant = grant
         self.memory: int | None = None
         self.peak: int | None = None

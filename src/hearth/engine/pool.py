@@ -10,7 +10,7 @@ from hearth.domain.model import Batching, Version
 from hearth.engine.alarms import Alarm
 from hearth.engine.host import Host
 from hearth.engine.ticket import Plan, Ticket
-from hearth.policy.autoscale import PATIENCE, Load
+from hearth.policy.autoscale import Load
 from hearth.policy.batching import Gathering
 from hearth.policy.faults import NONE
 from hearth.policy.order import RESERVE, Line, open_to_batch
@@ -158,14 +158,19 @@ class Pool:
             slots=self.slots * (1 if self.gathering is None else self.gathering.max_size),
             minimum=self.minimum,
             maximum=maximum if self.lane.maximum is None else max(self.lane.maximum, self.minimum),
-            patience=0.0 if self.lane.train else PATIENCE,
+            alone=self.lane.train,
             run=run,
+            running_for=self._running_for(monotonic),
             boot=boot,
             oldest=self.oldest(now),
             blocked=max(self.blocked_until - monotonic, 0.0),
             failures=self.faults.setups,
             deaths=self.faults.deaths,
         )
+
+    def _running_for(self, monotonic: float) -> float:
+        """Seconds since the last of those that run was given its slot."""
+        return min((monotonic - host.taken_since for host in self.hosts.values() if host.running), default=0.0)
 
     def reset(self) -> None:
         """Forget what failed."""

@@ -225,6 +225,7 @@ class Supervisor:
             raise RuntimeError(f"instance {host.id} has no free slot for {prediction_id}")
         host.running.add(prediction_id)
         host.idle_at = host.idle_since = None
+        host.taken_since = self._clock.monotonic()
         self._looks.works(host)
         if len(host.running) == host.slots:
             host.move(InstanceState.BUSY, "every slot is taken")

@@ -1,10 +1,10 @@
 """How many instances a version should have, booting ones included, and when one has been idle for long enough.
 
-An instance is booted when waiting for it is the shorter wait. Three facts make up the decision: how many wait, how
-long a run takes, how long a boot takes. While the line is expected to be worked off before a boot would be over,
-nothing boots; and because expectations err, nobody waits on one for longer than the boot would have taken (the
-break-even rule of ski rental: at worst twice the wait of somebody who knew the future). Why this cannot flap is
-argued in docs/decisions, and tested in tests/unit/policy/test_autoscale.py.
+A further instance is booted when it is expected to have more to run than its boot takes: what waits now, less what
+the present ones will have taken on by then, shared among all of them. So a boot pays for itself, and a line that is
+worked off before a boot would be over boots nothing. Expectations err; but a run that goes on for longer than expected
+is expected to go on for as long again, so that whoever waits behind it is helped after two boots' time. Why none of
+this can flap is argued in docs/decisions/0016-scale.md and tested in tests/unit/policy/test_no_flapping.py.
 """
 
 from __future__ import annotations
@@ -14,9 +14,7 @@ from math import ceil, floor
 import msgspec
 
 PATIENCE = 1.0
-"""Seconds the oldest must have waited before a further instance is booted for a model whose runs have not been
-measured yet. The first boots at once; a second one for a burst that the first would have worked off in a moment only
-costs memory."""
+"""Seconds after which a line that waits is looked at again, at least."""
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,11 +30,14 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     minimum: int = 0
     """Instances that are kept whether somebody waits or not."""
     maximum: int = 1
-    patience: float = PATIENCE
+    alone: bool = False
+    """Each takes an instance of its own (trainings)."""
     run: float | None = None
     """Seconds that a run is expected to take; None: nobody knows yet."""
+    running_for: float = 0.0
+    """Seconds that each of those that run has been running at least."""
     boot: float | None = None
-    """Seconds that a boot is expected to take."""
+    """Seconds that a boot is expected to take; None: nobody knows yet."""
     oldest: float = 0.0
     """Seconds that the oldest has waited."""
     blocked: float = 0.0
@@ -64,10 +65,8 @@ def decide(load: Load) -> Decision:
     3. There is none: one, at once.
     4. The limit is reached: what there is.
     5. Those that boot will take all who wait: what there is.
-    6. Nobody knows how long a run takes, and the oldest has not waited long: what there is; again when it has.
-    7. Those that serve are expected to have worked off the line before a boot would be over, and the oldest has not
-       waited for as long as a boot takes: what there is; again when it has.
-    8. As many as those can fill who will still wait then, up to the limit.
+    6. No instance of it has ever been ready, so nobody knows whether a second one pays: what there is.
+    7. As many as will have more to run than their boot takes, up to the limit; again in a while.
     """
     present = load.ready + load.booting
     short = load.minimum - present
@@ -92,26 +91,30 @@ def decide(load: Load) -> Decision:
     slots = max(load.slots, 1)
     if load.waiting <= load.booting * slots:
         return Decision(wanted=present, because=_booting(load.booting))
-    known = load.run is not None and load.boot is not None
-    enough = max(load.patience, load.boot or 0.0) if known else load.patience
-    left = load.waiting
-    if load.oldest < enough:
-        if not known:
-            return Decision(wanted=present, because=_serving(load), again=enough - load.oldest)
-        left -= _served(load)
-        if left <= load.booting * slots:
-            because = f"{_serving(load)}, and free sooner than another would boot"
-            return Decision(wanted=present, because=because, again=enough - load.oldest)
-    useful = min(load.ready + ceil(left / slots), ceil((load.running + load.waiting) / slots))
-    wanted = max(present, min(load.maximum, useful))
-    return Decision(wanted=wanted, because=f"{load.waiting} waiting, the oldest for {load.oldest:.0f} s")
+    if load.boot is None and not load.ready and not load.alone:
+        return Decision(wanted=present, because=_booting(load.booting))
+    wanted = max(present, min(load.maximum, load.waiting + load.ready if load.alone else _useful(load, slots)))
+    if wanted > present:
+        return Decision(wanted=wanted, because=f"{load.waiting} waiting, the oldest for {load.oldest:.0f} s")
+    because = f"{_serving(load)}, and the line is too short to boot another for it"
+    return Decision(wanted=present, because=because, again=max(PATIENCE, (load.boot or 0.0) / 2))
 
 
-def _served(load: Load) -> int:
-    """How many will be given a slot while one more would boot: each slot is on average half through its run."""
-    if not load.run or load.boot is None:
-        return load.waiting
-    return floor(load.ready * max(load.slots, 1) * (load.boot / load.run + 0.5))
+def _useful(load: Load, slots: int) -> int:
+    """How many instances will each have more to run than a boot takes, once that is over.
+
+    Until then each slot goes on to the next, being half through its run on average; one that boots does so from
+    half of its boot on.
+    """
+    run, boot = max(load.run or 0.0, load.running_for), load.boot or 0.0
+    if run <= 0:
+        return 0  # as far as anybody knows, the line is gone in a moment
+    served = slots * (load.ready * (boot / run + 0.5) + load.booting * boot / run / 2)
+    left = load.waiting - floor(served)
+    if left <= 0:
+        return 0
+    most = min(load.ready + ceil(left / slots), ceil((load.running + load.waiting) / slots))
+    return most if boot <= 0 else min(most, floor(left * run / (boot * slots)))
 
 
 def ends(idle: float, timeout: float, waiting: int) -> bool:

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from hearth.policy.autoscale import PATIENCE, Load, decide, ends
+from hearth.policy.autoscale import Load, decide, ends
 
 LOADS = st.builds(
     Load,
@@ -16,6 +16,7 @@ LOADS = st.builds(
     maximum=st.integers(1, 8),
     oldest=st.floats(0, 100),
     run=st.one_of(st.none(), st.floats(0, 100)),
+    running_for=st.floats(0, 100),
     boot=st.one_of(st.none(), st.floats(0, 100)),
     blocked=st.one_of(st.just(0.0), st.floats(0.1, 60)),
     failures=st.integers(1, 5),
@@ -73,6 +74,7 @@ def test_acting_on_a_decision_settles_it(load: Load, steps: int) -> None:
         maximum=load.maximum,
         oldest=load.oldest,
         run=load.run,
+        running_for=load.running_for,
         boot=load.boot,
     )
     if wanted >= load.ready and not load.blocked and load.ready + load.booting:
@@ -85,25 +87,46 @@ def test_more_who_wait_never_want_fewer(load: Load, more: int) -> None:
 
 
 @given(LOADS, st.floats(0, 100))
-def test_a_longer_wait_never_wants_fewer(load: Load, more: float) -> None:
-    assert decide(replace(load, oldest=load.oldest + more)).wanted >= decide(load).wanted
+def test_a_run_that_goes_on_and_on_never_wants_fewer(load: Load, more: float) -> None:
+    assert decide(replace(load, running_for=load.running_for + more)).wanted >= decide(load).wanted
 
 
-def test_nothing_boots_for_a_line_that_is_worked_off_sooner() -> None:
+@given(LOADS)
+def test_whoever_waits_behind_a_run_without_end_is_helped_after_two_boots(load: Load) -> None:
+    present = load.ready + load.booting
+    stuck = replace(load, booting=0, running=load.ready * load.slots, running_for=2.01 * (load.boot or 0.01))
+    if stuck.ready and stuck.waiting and not stuck.blocked and present < stuck.maximum:
+        assert decide(stuck).wanted > stuck.ready
+
+
+@given(LOADS)
+def test_each_that_boots_has_more_to_run_than_its_boot_takes(load: Load) -> None:
+    wanted = decide(load).wanted
+    if load.ready and load.boot and wanted > load.ready + load.booting:
+        run = max(load.run or 0.0, load.running_for)
+        assert load.waiting * run >= wanted * load.slots * load.boot
+
+
+def test_nothing_boots_for_a_line_that_is_too_short() -> None:
     load = Load(waiting=3, running=1, ready=1, booting=0, maximum=4, run=1.0, boot=8.0, oldest=2.0)
     decision = decide(load)
-    assert (decision.wanted, decision.again) == (1, 6.0)
-    assert decision.because == "its instance is busy, and free sooner than another would boot"
-    assert decide(replace(load, run=60.0, oldest=0.0)).wanted == 4, "it will not be: at once, without patience"
-    assert decide(replace(load, waiting=10)).wanted == 3, "8 of the 10 are served while it boots"
-    assert decide(replace(load, oldest=8.0)).wanted == 4, "the expectation was wrong: a boot would be over by now"
+    assert (decision.wanted, decision.again) == (1, 4.0)
+    assert decision.because == "its instance is busy, and the line is too short to boot another for it"
+    assert decide(replace(load, run=60.0, oldest=0.0)).wanted == 4, "at once: it will not be worked off"
+    assert decide(replace(load, waiting=24)).wanted == 2, "8 are served while it boots, 16 s of work are left for two"
+    assert decide(replace(load, waiting=23)).wanted == 1
+    assert decide(replace(load, waiting=1, running_for=16.1)).wanted == 2, "the run takes longer than any before"
 
 
-def test_patience_before_a_second_one() -> None:
-    load = Load(waiting=2, running=1, ready=1, booting=0, maximum=4, oldest=0.25)
-    decision = decide(load)
-    assert (decision.wanted, decision.again) == (1, PATIENCE - 0.25)
-    late = Load(waiting=2, running=1, ready=1, booting=0, maximum=4, oldest=41)
+def test_nothing_boots_beside_the_very_first_boot() -> None:
+    decision = decide(Load(waiting=9, running=0, ready=0, booting=1, maximum=4, oldest=20.0))
+    assert (decision.wanted, decision.because) == (1, "an instance is booting")
+    timed = decide(Load(waiting=9, running=0, ready=0, booting=1, maximum=4, run=30.0, boot=10.0))
+    assert timed.wanted == 4
+
+
+def test_those_who_wait_are_counted_in_the_sentence() -> None:
+    late = Load(waiting=2, running=1, ready=1, booting=0, maximum=4, oldest=41, run=60.0, boot=1.0)
     assert (decide(late).wanted, decide(late).because) == (3, "2 waiting, the oldest for 41 s")
 
 
@@ -134,5 +157,5 @@ def test_the_minimum_waits_after_a_failed_boot() -> None:
 
 
 def test_trainings_do_not_wait_for_each_others_instance() -> None:
-    decision = decide(Load(waiting=1, running=1, ready=1, booting=0, maximum=2, patience=0.0))
+    decision = decide(Load(waiting=1, running=1, ready=1, booting=0, maximum=2, alone=True))
     assert decision.wanted == 2
