@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import enum
 import re
 import sys
 import tempfile
@@ -247,6 +248,8 @@ def shown(kind: Any) -> str:
         return " or ".join(shown(m) for m in sorted(members, key=lambda m: m is type(None)))
     (kind,) = members
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if isinstance(kind, enum.EnumType):
+        return ", ".join(code(member.value) for member in kind)
     if origin is typing.Literal:
         return ", ".join(code(value) for value in arguments)
     if origin in (list, tuple):

@@ -17,6 +17,7 @@ PLAYED = (
     "docs/files.md",
     "docs/deployments.md",
     "docs/memory.md",
+    "docs/queue.md",
     "docs/trainings.md",
     "docs/batching.md",
 )
