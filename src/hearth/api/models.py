@@ -57,6 +57,10 @@ class UpdateModel(msgspec.Struct, frozen=True, kw_only=True):
     paper_url: str | UnsetType | None = UNSET
     weights_url: str | UnsetType | None = UNSET
     license_url: str | UnsetType | None = UNSET
+    visibility: str | UnsetType = UNSET
+    """Ours."""
+    hardware: str | UnsetType = UNSET
+    """Ours."""
 
 
 class CreateExample(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,8 +70,12 @@ class CreateExample(msgspec.Struct, frozen=True, kw_only=True):
 
 async def update(request: Request, body: UpdateModel) -> ModelBody:
     params = request.params
+    owner, name = params["owner"], params["name"]
     fields = {name: text for name, text in msgspec.structs.asdict(body).items() if text is not UNSET}
-    model = await request.services.models.update(request.account, params["owner"], params["name"], fields)
+    runs = {name: fields.pop(name) for name in ("visibility", "hardware") if name in fields}
+    model = await request.services.models.update(request.account, owner, name, fields)
+    if runs:
+        model = await request.services.showing.configure(request.account, owner, name, **runs)
     return await _body(request, model)
 
 
@@ -235,7 +243,7 @@ ROUTES = (
         method="PATCH",
         path="/models/{owner}/{name}",
         operation_id="models.update",
-        summary="Change a model's description, README and links; null clears one",
+        summary="Change a model's description, README and links (null clears one), visibility and hardware",
         handler=update,
         body=UpdateModel,
         reply=ModelBody,

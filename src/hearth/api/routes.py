@@ -24,6 +24,7 @@ from hearth.api import (
     scaling,
     scheduler,
     seeding,
+    sharing,
     signin,
     stream,
     system,
@@ -45,6 +46,7 @@ async def _openapi(request: Request) -> Reply:
 
 ROUTES: tuple[Route, ...] = (
     *predictions.ROUTES,
+    *sharing.ROUTES,
     *models.ROUTES,
     *catalog.ROUTES,
     *deployments.ROUTES,

@@ -26,10 +26,12 @@ class Showing:
     def __init__(self, *, store: Store, blobs: Blobs, clock: Clock, models: Models) -> None:
         self._store, self._blobs, self._clock, self._models = store, blobs, clock, models
 
-    async def configure(self, caller: Account, owner: str, name: str, *, visibility: str, hardware: str) -> Model:
+    async def configure(
+        self, caller: Account, owner: str, name: str, *, visibility: str | None = None, hardware: str | None = None
+    ) -> Model:
         """Going private cuts others off at once. Raises NotFound, InvalidRequest."""
         model = await self._models.own(caller, owner, name)
-        errors = []
+        visibility, hardware, errors = visibility or model.visibility.value, hardware or model.hardware, []
         if visibility not in (Visibility.PUBLIC, Visibility.PRIVATE):
             errors.append(Pointer("/visibility", "visibility: must be public or private"))
         if hardware != model.hardware and all(hardware != known.sku for known in self._models.hardware):

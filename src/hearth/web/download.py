@@ -77,4 +77,4 @@ async def _add(request: Request, archive: zipfile.ZipFile, file: File, name: str
             await asyncio.to_thread(entry.write, chunk)
 
 
-ROUTES = (Route(method="GET", path="/p/{id}/download", handler=download),)
+ROUTES = (Route(method="GET", path="/p/{id}/download", handler=download, programs=True),)

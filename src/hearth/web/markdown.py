@@ -67,12 +67,20 @@ def _lexer(language: str) -> Lexer | None:
         return None
 
 
+def _attribute(tag: str, name: str, value: str) -> str | None:
+    """A picture whose address is relative means the author's folder, which is not here: nothing is asked for it."""
+    if (tag, name) == ("img", "src") and not value.startswith(("https://", "http://", "/v1/files/")):
+        return None
+    return value
+
+
 @lru_cache(maxsize=256)
 def _rendered(text: str) -> str:
     return nh3.clean(
         _PARSER.render(text),
         tags=_TAGS,
         attributes=_ATTRIBUTES,
+        attribute_filter=_attribute,
         url_schemes={"http", "https", "mailto"},
         link_rel="nofollow noopener noreferrer",
     )

@@ -50,9 +50,9 @@ document.addEventListener("click", async (event) => {
 });
 
 // Sharing puts the link into the clipboard as well.
-document.addEventListener("htmx:afterRequest", async (event) => {
-  const form = event.target.closest?.("form[data-share]");
-  if (!form || !event.detail.successful || form.querySelector("[name=shared]").value !== "yes") return;
+document.addEventListener("submit", async (event) => {
+  const form = event.target.closest("form[data-share]");
+  if (!form || form.querySelector("[name=shared]").value !== "yes") return;
   try {
     await navigator.clipboard.writeText(form.dataset.share);
     toast("The link is in your clipboard.");
