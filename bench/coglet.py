@@ -56,6 +56,12 @@ class BareCoglet:
         self.boot_seconds = time.perf_counter() - began
         return self
 
+    @property
+    def pid(self) -> int:
+        """Of its server."""
+        assert self._process is not None
+        return self._process.pid
+
     def memory(self) -> float:
         """Resident megabytes of its server and its worker."""
         assert self._process is not None
