@@ -89,7 +89,7 @@ class Hearth:
         return found
 
     async def boot(self, version: str) -> tuple[Figures, dict[str, Any]]:
-        while await self._instances():
+        while await self._instances():  # noqa: ASYNC110 - the server tells nobody when one is gone
             await asyncio.sleep(0.05)
         began = time.perf_counter()
         body = {"version": version, "input": {}}
