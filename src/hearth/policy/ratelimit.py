@@ -67,6 +67,11 @@ class Bucket:
             self.unreported += 1
         return Verdict(allowed, max(allowance - self.used, 0), math.ceil(left))
 
+    def give_back(self) -> None:
+        """The token that was taken last counts no more."""
+        self.used = max(self.used - 1, 0)
+        self.unreported = max(self.unreported - 1, 0)
+
     def told(self, used: int, started_at: float, reported: int) -> None:
         """What all processes used, `reported` of this one included; what was taken meanwhile counts on top."""
         self.unreported = max(self.unreported - reported, 0)

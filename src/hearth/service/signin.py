@@ -17,9 +17,9 @@ from hearth.store.base import Store
 from hearth.threads import in_thread
 
 PER_ADDRESS = 10
-"""Tries a minute from one address."""
+"""Wrong tries a minute from one address."""
 PER_USERNAME = 30
-"""Tries a minute for one username, from wherever. A token or a link signs in even so."""
+"""Wrong tries a minute for one username, from wherever. A token or a link signs in even so."""
 _FORGET = 10_000
 _PARALLEL = 2
 """Passwords that are hashed at the same time: each takes 32 MiB."""
@@ -43,32 +43,36 @@ class SignIn:
 
     async def with_password(self, username: str, password: str, address: str) -> Account:
         """Raises Unauthenticated without telling which of the two is wrong, and Throttled."""
-        self._take(f"address {address}", PER_ADDRESS)
-        self._take(f"username {username}", PER_USERNAME)
+        tries = self._take(address), self._take(f"username {username}", PER_USERNAME)
         found = await self._store.sessions.password(username)
         kept = found[1] if found else None
         # Somebody who does not exist takes as long as a wrong password.
         right = await self._matches(password, kept or self._nobody)
         if found is None or kept is None or not right:
             raise Unauthenticated("Username or password is wrong.", hint="You can sign in with an API token, too.")
+        for bucket in tries:
+            bucket.give_back()
         return found[0]
 
     async def with_token(self, token: str, address: str) -> Account:
         """Raises Unauthenticated, Throttled."""
-        self._take(f"address {address}", PER_ADDRESS)
+        tries = self._take(address)
         try:
-            return await self._accounts.authenticate(token.strip())
+            account = await self._accounts.authenticate(token.strip())
         except Unauthenticated:
             raise Unauthenticated("There is no such token.", hint="Make one: hearth token create NAME") from None
+        tries.give_back()
+        return account
 
     async def with_link(self, code: str, address: str) -> Account:
         """Uses the code up. Raises Unauthenticated, Throttled."""
-        self._take(f"address {address}", PER_ADDRESS)
+        tries = self._take(address)
         account = await self._sessions.redeem(code)
         if account is None:
             raise Unauthenticated(
                 "This link was used already, or its time is over.", hint="Make another one: hearth account link"
             )
+        tries.give_back()
         return account
 
     async def has_password(self, account: Account) -> bool:
@@ -77,11 +81,12 @@ class SignIn:
 
     async def check(self, account: Account, password: str) -> None:
         """That this is the account's password. Raises InvalidRequest, Throttled."""
-        self._take(f"username {account.username}", PER_USERNAME)
+        tries = self._take(f"username {account.username}", PER_USERNAME)
         found = await self._store.sessions.password(account.username)
         kept = found[1] if found else None
         if kept is None or not await self._matches(password, kept):
             raise InvalidRequest(errors=(Pointer("/current", "current: this is not your present password"),))
+        tries.give_back()
 
     async def set_password(self, account: Account, password: str | None, *, keep: str | None = None) -> None:
         """From now on it is this one, or none. Every session but that of the cookie `keep` ends.
@@ -109,10 +114,13 @@ class SignIn:
         async with self._hashing:
             return await in_thread(partial(passwords.matches, password, kept))
 
-    def _take(self, key: str, allowance: int) -> None:
+    def _take(self, key: str, allowance: int = PER_ADDRESS) -> Bucket:
+        """Counts a try before it is made, so that many at once do not slip through. Raises Throttled."""
         now = self._clock.now()
         if len(self._tries) >= _FORGET:
             self._tries = {k: b for k, b in self._tries.items() if b.started_at + WINDOW > now}
-        verdict = self._tries.setdefault(key, Bucket()).take(allowance, now)
+        bucket = self._tries.setdefault(key, Bucket())
+        verdict = bucket.take(allowance, now)
         if not verdict.allowed:
             raise Throttled(verdict.reset)
+        return bucket

@@ -186,7 +186,8 @@ async def test_guessing_from_one_address_is_slowed_down(door: Door, ada: Account
             await attempt
     assert await door.signin.with_token("r8_" + "a" * 37, "10.0.0.10") == ada
     await door.clock.advance(60)
-    assert await door.signin.with_token("r8_" + "a" * 37, "10.0.0.9") == ada
+    for _ in range(PER_ADDRESS + 1):  # who knows how is not counted
+        assert await door.signin.with_token("r8_" + "a" * 37, "10.0.0.9") == ada
 
 
 async def test_guessing_one_password_from_many_addresses_is_slowed_down(door: Door, ada: Account):
