@@ -102,10 +102,6 @@ async def resume(request: Request) -> SchedulerBody:
     return _scheduler(request.services.admin.resume(request.account))
 
 
-async def retry(request: Request) -> None:
-    await request.services.admin.retry(request.account, request.params["id"])
-
-
 def _scheduler(overview: Overview) -> SchedulerBody:
     return SchedulerBody(
         paused=overview.paused,
@@ -223,17 +219,6 @@ ROUTES = (
         auth=Auth.ADMIN,
         errors=(errors.NotFound, errors.InvalidRequest, errors.Unavailable),
         parameters=(Parameter("last", "How many: 1 to 1000, 100 by default."),),
-        ours=True,
-    ),
-    Route(
-        method="POST",
-        path="/admin/versions/{id}/retry",
-        operation_id="admin.versions.retry",
-        summary="Forget that the setup of a version failed: who waits gets a fresh try at once",
-        handler=retry,
-        status=204,
-        auth=Auth.ADMIN,
-        errors=NOT_FOUND,
         ours=True,
     ),
 )

@@ -49,6 +49,8 @@ for command in (
     trainings.trainings,
     deployments.deployments,
     instances.ps,
+    instances.pause,
+    instances.resume,
     simulate.simulate,
     env.env,
     doctor.doctor,
@@ -56,6 +58,7 @@ for command in (
     app.command()(command)
 app.add_typer(models.app, name="models")
 app.add_typer(deployments.app, name="deployment")
+app.add_typer(instances.app, name="instance")
 app.add_typer(predictions.app, name="predictions")
 app.add_typer(batch.app, name="batch")
 app.add_typer(token.app, name="token")

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from hearth.cli import warm
 from hearth.cli.connection import Client, Failure, find
 from hearth.cli.options import Data, Json, Limit
 from hearth.cli.output import err, line, show_json, table, when
@@ -107,6 +108,24 @@ def update(
     with Client(find(data)) as client:
         changed = client.call("PATCH", f"deployments/{_full(client, name)}", json=body)
     _tell(changed, json)
+
+
+@app.command("warm")
+def keep_warm(
+    name: Name,
+    schedule: warm.Schedule = None,
+    zone: warm.Zone = None,
+    count: warm.Count = None,
+    idle: warm.Idle = None,
+    off: warm.Off = False,
+    json: Json = False,
+    data: Data = None,
+) -> None:
+    """Keep instances of a deployment ready on top of --min, always or on a schedule; set its idle timeout."""
+    with Client(find(data)) as client:
+        full = _full(client, name)
+        path = f"deployments/{full}/scaling"
+        warm.warm(client, path, full, schedule=schedule, zone=zone, count=count, idle=idle, off=off, json=json)
 
 
 @app.command()

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from hearth.cli import warm
 from hearth.cli.connection import Client, Failure, find
 from hearth.cli.options import Data, Json, Limit, ModelName
 from hearth.cli.output import line, show_json, table, when
@@ -52,6 +53,27 @@ def retry(
         show_json({"model": name, "version": version or "latest"})
     else:
         print(f"{model} is tried again, with its next prediction or those that wait.")
+
+
+@app.command("warm")
+def keep_warm(
+    model: ModelName,
+    schedule: warm.Schedule = None,
+    zone: warm.Zone = None,
+    count: warm.Count = None,
+    version: Annotated[str | None, typer.Option(help="A version's id. Default: the latest, whichever it is.")] = None,
+    idle: warm.Idle = None,
+    off: warm.Off = False,
+    json: Json = False,
+    data: Data = None,
+) -> None:
+    """Keep instances of a model ready, always or on a schedule; or say how long its idle ones stay."""
+    with Client(find(data)) as client:
+        path = f"models/{split(model)}/scaling"
+        warm.warm(
+            client, path, model, schedule=schedule, zone=zone, count=count, idle=idle, off=off, json=json,
+            version=version,
+        )  # fmt: skip
 
 
 def versions(model: ModelName, json: Json = False, limit: Limit = 100, data: Data = None) -> None:

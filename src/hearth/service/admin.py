@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hearth.bus.base import BootInstance, Bus, Desk, PauseEngine, ResetVersion, ResumeEngine, StopInstance
+from hearth.bus.base import BootInstance, Bus, Desk, PauseEngine, ResumeEngine, StopInstance
 from hearth.clock import Clock
 from hearth.domain.account import Account
 from hearth.domain.decision import KEPT, Decided
@@ -87,14 +87,6 @@ class Admin:
         desk = self._desk(caller)
         self._bus.submit(ResumeEngine())
         return desk.overview()
-
-    async def retry(self, caller: Account, version_id: str) -> None:
-        """Forget that the setup of a version failed: the next prediction, or who waits, gets a fresh try at once.
-        Raises NotFound."""
-        _admit(caller)
-        if await self._store.versions.get(version_id) is None:
-            raise NotFound(f"There is no version {version_id}.")
-        self._bus.submit(ResetVersion(version_id=version_id))
 
     async def _of_model(self, model: str, version_id: str | None) -> tuple[Version, Lane]:
         owner, _, name = model.partition("/")

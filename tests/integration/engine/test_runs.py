@@ -449,7 +449,9 @@ async def test_the_fullest_instance_is_filled_first(started: Any) -> None:
     bench = await started(runtime=FakeRuntime(hold, slots=2), max_instances_per_version=2)
     version = await bench.version()
     ids = [await bench.submit(version) for _ in range(3)]
-    await bench.advance(2)
+    for id in ids[:2]:
+        await bench.until(id, Kind.STARTED)
+    await bench.advance(2)  # they run for longer than a boot takes
     await bench.runtime.until(ready=2)
     for id in ids:
         await bench.until(id, Kind.STARTED)
