@@ -187,7 +187,8 @@ def complaints() -> Iterator[Complaints]:
 def open_page(
     browser: Browser, server: LiveServer, complaints: Complaints, signed_in: dict[str, Any]
 ) -> Iterator[Open]:
-    """Opens a page: `open_page("/explore", theme="dark", size=PHONE, anonymous=True, scripts=False)`."""
+    """Opens a page: `open_page("/explore", theme="dark", size=PHONE, anonymous=True, scripts=False)`.
+    `allow`: statuses that the browser may complain of."""
     contexts: list[BrowserContext] = []
 
     def open_one(
@@ -197,6 +198,7 @@ def open_page(
         size: tuple[int, int] = DESKTOP,
         anonymous: bool = False,
         scripts: bool = True,
+        allow: tuple[str, ...] = (),
     ) -> Page:
         context = browser.new_context(
             base_url=server.url,
@@ -212,6 +214,7 @@ def open_page(
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(15_000)
+        complaints.expect(*[f"the server responded with a status of {status}" for status in allow])
         complaints.watch(page)
         page.goto(path)
         return page
