@@ -1,29 +1,32 @@
-"""`python -m bench packing`: 200 models on a machine in whose memory 10 of them fit, requested by Zipf's law.
+"""`python -m bench packing [--quick] [--live]`: 200 models on a machine in whose memory 10 of them fit, by Zipf's law.
 
 The decisions are the server's own (`policy.placement.place`), in virtual time, beside plain LRU: the same loop, but
 whoever has been idle longest goes until the newcomer fits. Models differ in size, in the time they take to boot (some
 as their size would have it, some not: a small model may compile for a minute) and in the length of their runs.
+`--live` also runs a server on this machine, and the simulation of the same requests beside it.
 """
 
 from __future__ import annotations
 
 import heapq
+import os
 import random
 import statistics
 from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import count
-from pathlib import Path
+from typing import Any
 
 import msgspec
+from rich.console import Console
+from rich.table import Table
 
-from hearth.policy.placement import Boot, Evict, Hold, Machine, Need, Placement
+from bench import packing_live, results
+from hearth.policy.placement import Boot, Evict, Hold, Machine, Need, Placement, place
 from hearth.policy.worth import Resident, Uses
 
 MODELS, FIT = 200, 10
 GB = 10**9
-RESULTS = Path(__file__).parent / "results"
-
 Place = Callable[[str, str, Need, Sequence[Resident], Machine], Placement]
 
 
@@ -192,3 +195,80 @@ class Simulation:
             boot=instance.kind.boot,
             uses=self._uses[instance.model].counted(self._now),
         )
+
+
+WORLDS = {
+    "models differ": (False, 1.0, 1),
+    "models differ, few are wanted": (False, 1.3, 1),
+    "models differ, others are wanted every hour": (False, 1.0, 4),
+    "models are alike": (True, 1.0, 1),
+}
+"""By name: whether models are alike, Zipf's exponent, and how often popularity changes."""
+RATE = 0.1
+"""Requests a second: most of the waiting is for boots, not for one another."""
+
+
+def world(
+    seed: int, number: int, alike: bool, exponent: float, parts: int
+) -> tuple[list[Kind], list[Request], Machine]:
+    kinds = models(seed, alike)
+    fit = max(sum(k.memory for k in kinds) * FIT // MODELS, max(k.memory for k in kinds))
+    arrivals: list[Request] = []
+    for part in range(parts):
+        begun = arrivals[-1].at if arrivals else 0.0
+        more = requests(kinds, seed + 100 * part, number // parts, RATE, exponent)
+        arrivals += [Request(begun + r.at, r.model, r.run) for r in more]
+    return kinds, arrivals, Machine(instances=MODELS, memory=fit)
+
+
+def compared(number: int, seeds: int) -> dict[str, dict[str, Result]]:
+    """Means over the seeds, of each policy in each world."""
+    policies: dict[str, Place] = {"LRU": lru, "Hearth": place}
+    found: dict[str, dict[str, Result]] = {}
+    for name, (alike, exponent, parts) in WORLDS.items():
+        each: dict[str, list[Result]] = {policy: [] for policy in policies}
+        for seed in range(1, seeds + 1):
+            given = world(seed, number, alike, exponent, parts)
+            for policy, choose in policies.items():
+                each[policy].append(Simulation(*given, choose).run())
+        found[name] = {policy: _mean(results) for policy, results in each.items()}
+    return found
+
+
+def _mean(found: Sequence[Result]) -> Result:
+    fields = Result.__struct_fields__
+    means = {name: statistics.fmean(getattr(each, name) for each in found) for name in fields}
+    return Result(**{**means, "boots": round(means["boots"]), "evictions": round(means["evictions"])})
+
+
+def simulated(trace: packing_live.Trace) -> Result:
+    """What the simulation says of requests that a live server had."""
+    kinds = [Kind(m.name, m.memory, m.boot, 0.0) for m in trace.models]
+    names = [m.name for m in trace.models]
+    arrivals = [Request(r.at, names.index(r.model), r.run) for r in trace.requests]
+    return Simulation(kinds, arrivals, Machine(instances=64, memory=trace.memory), place).run()
+
+
+def main(arguments: list[str]) -> bool:
+    """False if LRU was better anywhere."""
+    quick = "--quick" in arguments
+    found = compared(2_000 if quick else 10_000, 1 if quick else 5)
+    console = Console(highlight=False)
+    for name, policies in found.items():
+        table = Table(name, "hits", "mean wait", "p50", "p99", "boots", "evictions", box=None, pad_edge=False)
+        for policy, r in policies.items():
+            figures = (f"{r.hits:.1%}", *(f"{v:.2f} s" for v in (r.mean, r.p50, r.p99)), str(r.boots), str(r.evictions))
+            table.add_row(policy, *figures)
+        console.print(table)
+    figures: dict[str, Any] = {
+        world: {p: msgspec.to_builtins(r) for p, r in each.items()} for world, each in found.items()
+    }
+    if "--live" in arguments:
+        trace = packing_live.run(60 if quick else 240)
+        live, said = packing_live.summary(trace), msgspec.to_builtins(simulated(trace))
+        console.print(f"live: {live}\nsimulated: {said}")
+        figures["live"] = {"live server": live, "simulated": said}
+    if not quick:
+        figures["load of the machine"] = dict(zip(("1 min", "5 min"), os.getloadavg(), strict=False))
+        console.print(f"written to {results.write('packing', figures).name}")
+    return all(each["Hearth"].mean <= each["LRU"].mean for each in found.values())
