@@ -16,10 +16,12 @@ PLAYED = (
     "docs/webhooks.md",
     "docs/files.md",
     "docs/deployments.md",
+    "docs/cold-boots.md",
     "docs/memory.md",
     "docs/queue.md",
     "docs/trainings.md",
     "docs/batching.md",
+    "docs/web.md",
 )
 
 
