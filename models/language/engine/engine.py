@@ -123,7 +123,7 @@ class Engine:
             ends=self.tokenizer.ends,
             text=Text(self.tokenizer.piece, prepared.params.stop, lead=not prepared.is_answer),
             shape=request.shape,
-            constraint=self._grammars.constraint(request.shape),
+            constraint=None if self.source.constrains else self._grammars.constraint(request.shape),
             image=request.image,
         )
         return Generation(self.source, job)

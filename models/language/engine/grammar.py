@@ -51,6 +51,16 @@ class Shape:
 
     def _calls(self) -> str | None:
         """A tool call as `{"name": …, "arguments": …}`, or with `auto` a text that doesn't begin like one."""
+        found = self.calls()
+        if found is None:
+            return None
+        calls = json.dumps({**found, "x-guidance": COMPACT})
+        if self.tool_choice != "auto":
+            return LLMatcher.grammar_from_lark(f"start: call\ncall: %json {calls}")
+        return LLMatcher.grammar_from_lark(f"start: TEXT | call\nTEXT: /[^{{](.|\\n)*/\ncall: %json {calls}")
+
+    def calls(self) -> dict[str, Any] | None:
+        """The JSON schema of a call of one of the tools; None without tools."""
         functions = [tool.get("function", tool) for tool in self.tools or ()]
         if not functions or self.tool_choice == "none":
             return None
@@ -58,10 +68,7 @@ class Shape:
             functions = [f for f in functions if f.get("name") == named]
             if not functions:
                 raise wrong("tool_choice", f"there is no tool named {named}")
-        calls = json.dumps({"anyOf": [_call(f) for f in functions], "x-guidance": COMPACT})
-        if self.tool_choice != "auto":
-            return LLMatcher.grammar_from_lark(f"start: call\ncall: %json {calls}")
-        return LLMatcher.grammar_from_lark(f"start: TEXT | call\nTEXT: /[^{{](.|\\n)*/\ncall: %json {calls}")
+        return {"anyOf": [_call(function) for function in functions]}
 
 
 class Constraint:

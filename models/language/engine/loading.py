@@ -6,6 +6,7 @@ Environment (cog.yaml's `environment`, or for all models of a server HEARTH_MODE
   MODEL_DOWNLOADS   1: fetch from the Hugging Face hub what isn't there (HF_TOKEN for what asks for a licence)
   MODEL_BACKEND     numpy, transformers, llama_cpp or vllm: that one, instead of the choice below
   MODEL_SLOTS       most generations at a time
+  MODEL_CONTEXT     most tokens of one, for llama.cpp, which sets memory aside for all of them
   MODEL_RANDOM      1: tiny random weights where there are none, for tests; the text is noise
 """
 
@@ -17,6 +18,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from .backends.base import Backend, Source
 from .engine import Engine
@@ -25,6 +27,7 @@ from .scheduler import Scheduler
 from .tokenizer import Tokenizer, from_folder, from_gguf
 
 SLOTS = 16
+CONTEXT = 4096
 BACKENDS = ("numpy", "transformers", "llama_cpp", "vllm")
 
 
@@ -40,7 +43,7 @@ class Card:
     """A format string for prompts; None: the chat template that comes with the weights."""
     weights: Path | None = None
     """Weights that come with the package."""
-    is_seq2seq: bool = False
+    kind: Literal["causal", "seq2seq", "llava"] = "causal"
 
 
 def load(card: Card, environment: Mapping[str, str] = os.environ) -> Engine:
@@ -53,7 +56,8 @@ def load(card: Card, environment: Mapping[str, str] = os.environ) -> Engine:
         print(f"WARNING: {card.name} has RANDOM WEIGHTS, made for a test: its text is noise")
     name = choose(path, environment.get("MODEL_BACKEND", ""))
     slots = int(environment.get("MODEL_SLOTS", SLOTS))
-    source, tokenizer = _opened(name, path, slots, card)
+    context = int(environment.get("MODEL_CONTEXT", CONTEXT))
+    source, tokenizer = _opened(name, path, slots, context, card)
     print(f"{card.name}: {path.name} by {name}, {slots} at a time, {source.context} tokens of context")
     return Engine(source, tokenizer, template=card.template)
 
@@ -94,7 +98,7 @@ def choose(path: Path, forced: str) -> str:
     return "vllm" if _has("vllm") and _has_gpu() else "transformers"
 
 
-def _opened(name: str, path: Path, slots: int, card: Card) -> tuple[Source, Tokenizer]:
+def _opened(name: str, path: Path, slots: int, context: int, card: Card) -> tuple[Source, Tokenizer]:
     if name == "numpy":
         from .backends.numpy_llama import LARGEST, NumpyLlama
         from .gguf import File
@@ -107,14 +111,15 @@ def _opened(name: str, path: Path, slots: int, card: Card) -> tuple[Source, Toke
         from .backends.llama_cpp import LlamaCpp
         from .gguf import File
 
-        return Scheduler(LlamaCpp(path, slots=slots)), from_gguf(File(path))
+        return Scheduler(LlamaCpp(path, slots=slots, context=context)), from_gguf(File(path))
     if name == "vllm":
         from .backends.vllm import Vllm
 
         return Vllm(path, slots=slots), from_folder(path)
     from .backends import transformers
 
-    backend: Backend = (transformers.Seq2Seq if card.is_seq2seq else transformers.Causal)(path, slots=slots)
+    kinds = {"causal": transformers.Causal, "seq2seq": transformers.Seq2Seq, "llava": transformers.Llava}
+    backend: Backend = kinds[card.kind](path, slots=slots)
     return Scheduler(backend), from_folder(path)
 
 

@@ -38,6 +38,8 @@ class Running:
 class Scheduler:
     """Runs jobs on a backend. A `Source`."""
 
+    constrains = False
+
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self.name, self.context, self.vocab, self.slots = backend.name, backend.context, backend.vocab, backend.slots

@@ -70,12 +70,12 @@ def test_what_may_begin_a_stop_sequence_waits() -> None:
 
 
 def test_what_was_held_comes_when_nothing_follows() -> None:
-    assert said([b"a", b"EN"], ["END"]) == (["a", "", "EN"], False)
+    assert said([b"a", b"STO"], ["STOP"]) == (["a", "", "STO"], False)
 
 
 def test_too_early_a_stop_sequence_is_text() -> None:
-    text = Text([b"xEND", b"yE", b"ND", b"z"].__getitem__, ["END"])
-    assert [text.push(0, may_stop=False), text.push(1), text.push(2)] == ["xEND", "y", ""]
+    text = Text([b"xSTOP", b"yS", b"TOP", b"z"].__getitem__, ["STOP"])
+    assert [text.push(0, may_stop=False), text.push(1), text.push(2)] == ["xSTOP", "y", ""]
     assert text.stopped
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -44,9 +45,16 @@ class Source(Protocol):
     context: int
     vocab: int
     slots: int
+    constrains: bool
+    """It sees to `Job.shape` by itself; otherwise it needs `Job.constraint`."""
 
     def run(self, job: Job) -> AsyncIterator[Piece]:
         """The text of a job as it is made, `Piece.ended` in the last. Closing the iterator ends the job."""
 
     def close(self) -> None:
         """End what runs, and let go of the model."""
+
+
+def cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0))
