@@ -103,18 +103,18 @@ def decide(load: Load) -> Decision:
 def _useful(load: Load, slots: int) -> int:
     """How many instances will each have more to run than a boot takes, once that is over.
 
-    Until then each slot goes on to the next, being half through its run on average; one that boots does so from
-    half of its boot on.
+    Until then each slot of those that serve takes on one more per run; of those that boot, from half of the time on.
     """
     run, boot = max(load.run or 0.0, load.running_for), load.boot or 0.0
     if run <= 0:
         return 0  # as far as anybody knows, the line is gone in a moment
-    served = slots * (load.ready * (boot / run + 0.5) + load.booting * boot / run / 2)
-    left = load.waiting - floor(served)
+    served = slots * (load.ready + load.booting / 2) * boot / run
+    left = load.waiting - floor(min(served, load.waiting))
     if left <= 0:
         return 0
     most = min(load.ready + ceil(left / slots), ceil((load.running + load.waiting) / slots))
-    return most if boot <= 0 else min(most, floor(left * run / (boot * slots)))
+    worth = left * run / (boot * slots) if boot > 0 else most
+    return floor(min(worth, most))
 
 
 def ends(idle: float, timeout: float, waiting: int) -> bool:
