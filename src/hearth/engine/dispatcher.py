@@ -101,6 +101,7 @@ class Dispatcher:
             pool = self._planner.pool(version, lane or of_version(version.id))
         ticket = Ticket(live, pool.plan, sealed)
         self.tickets[ticket.id] = ticket
+        self._planner.wanted(pool)
         if pool.lane.maximum == 0:
             self._end_waiting(ticket, Step.CANCEL, Cause.DISABLED.value)
             self._planner.tidy(pool)

@@ -108,7 +108,7 @@ class Packing:
         )
 
     def used(self, lane_key: str) -> None:
-        """Somebody wants it: that makes its instances worth keeping."""
+        """One more use of a lane."""
         if len(self._uses) >= _LANES and lane_key not in self._uses:
             now = self._clock.monotonic()
             for key in sorted(self._uses, key=lambda k: self._uses[k].counted(now))[: _LANES // 2]:

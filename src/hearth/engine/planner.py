@@ -95,6 +95,10 @@ class Planner:
             pool.renew(replace(lane, minimum=pool.lane.minimum))
         return pool
 
+    def wanted(self, pool: Pool) -> None:
+        """Somebody wants it: that makes its instances worth keeping."""
+        self._packing.used(pool.lane.key)
+
     def tidy(self, pool: Pool) -> None:
         """Forget a lane that nothing is left of."""
         if pool.idle and self.pools.get(pool.lane.key) is pool:

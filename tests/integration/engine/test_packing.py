@@ -242,3 +242,16 @@ async def test_a_gpu_that_is_not_there_is_said_at_once(started: Any) -> None:
     bench: Bench = await started(**TEN)
     prediction = await bench.end(await on(bench, await bench.version(), "gpu-t4"))
     assert prediction.error == "ada/model needs a gpu-t4; this server has none."
+
+
+async def test_what_is_used_often_stays(bench: Any) -> None:
+    made: Bench = bench(**TEN)
+    often, seldom, other = await known(made, "often", 4), await known(made, "seldom", 4), await known(made, "other", 4)
+    async with made:
+        for _ in range(5):
+            await made.run(often)
+            await made.advance(20)
+        await made.run(seldom)
+        await made.advance(5)
+        await made.run(other)
+        assert models(made) == ["often", "other"], "it had rested longer, and is wanted more"
