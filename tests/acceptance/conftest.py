@@ -211,7 +211,8 @@ class Api:
             fields: dict[str, str] = {}
             for line in response.iter_lines():
                 if not line and fields:
-                    yield Event(fields["event"], fields["id"], fields["data"])
+                    if "id" in fields:  # those without one are notes on the wait, not what happened
+                        yield Event(fields["event"], fields["id"], fields["data"])
                     fields = {}
                 elif line and not line.startswith(":"):
                     name, _, value = line.partition(": ")

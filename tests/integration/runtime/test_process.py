@@ -184,3 +184,19 @@ async def test_the_model_knows_no_training_it_does_not_have(
         await runtime.start(spec_of(built, folder, train=True), lambda _: None)
     (run,) = (tmp_path / "runtime" / "instances").iterdir()
     assert list(run.iterdir()) == []
+
+
+async def test_a_start_that_hangs_before_coglet_answers_is_ended_at_the_deadline(
+    runtime: ProcessRuntime, environments: Environments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = MODELS / "noop"
+    built = await build(environments, folder, tmp_path)
+    monkeypatch.setattr(
+        boot.cog_instance,
+        "command",
+        lambda environment: [str(environment.python), "-c", "import time; time.sleep(3600)"],
+    )
+    with pytest.raises(SetupFailed, match="longer than 1 seconds"):
+        async with asyncio.timeout(20):
+            await runtime.start(spec_of(built, folder, setup_timeout=1.0), lambda _: None)
+    assert not await asyncio.to_thread(runtime._left_behind)
