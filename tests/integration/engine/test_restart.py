@@ -22,6 +22,7 @@ async def crash(bench: Bench) -> None:
     """As `kill -9`: nothing more is written, whatever was in memory is gone."""
     engine = bench.engine
     engine._end()
+    engine._dispatcher._closed = engine._planner.closed = True
     for tasks in (engine._tasks, engine._builds._tasks, engine._dispatcher._tasks, engine._supervisor._tasks):
         for task in tasks._tasks:
             task.cancel()
