@@ -7,9 +7,12 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
+
 from hearth import ids
 from hearth.bus.base import BuildQueued
 from hearth.domain.events import Event
+from hearth.domain.hardware import ANY_GPU
 from hearth.domain.model import Build, BuildState, SourceFile
 from hearth.engine.sources import digest
 from hearth.errors import BuildFailed
@@ -123,6 +126,20 @@ async def test_what_the_owner_has_set_stays(started: Any) -> None:
     await built(bench, build)
     model = await bench.store.models.get("ada", "pushed")
     assert (model.description, model.paper_url) == ("Mine", "https://example.com")
+
+
+@pytest.mark.parametrize(
+    ("offered", "hardware"), [(("cpu", "gpu-h100", "gpu-h100-2x"), "gpu-h100"), (("cpu", "cpu-small"), "cpu")]
+)
+async def test_a_model_that_asks_for_a_gpu_gets_the_first_kind(
+    started: Any, offered: tuple[str, ...], hardware: str
+) -> None:
+    bench = await started(hardware=offered)
+    build = await queued(bench, await source(bench, cog_yaml="a"))
+    await bench.store.models.update(build.model_id, {"undecided": ("hardware",)})
+    bench.builder.about = {"hardware": ANY_GPU}
+    await built(bench, build)
+    assert (await bench.store.models.get("ada", "pushed")).hardware == hardware
 
 
 async def test_an_interrupted_build_runs_again_after_the_restart(bench: Any) -> None:
