@@ -89,8 +89,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     idle_timeout: float = 300.0
     """An instance without work this long is stopped."""
     zygote_after: float = 1.0
-    """Seconds of importing from which on an environment gets a zygote: a process that has its libraries imported and
-    forks the next instances. 0: none."""
+    """Seconds of processor time that a model's imports take, from which on its environment gets a zygote: a process
+    that has its libraries imported and forks the next instances. 0: none."""
     zygote_idle: float = 1800.0
     """A zygote that no boot has needed this long ends."""
     setup_timeout: float = 600.0

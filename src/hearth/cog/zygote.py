@@ -85,6 +85,12 @@ def descriptors() -> dict[int, str]:
     return found
 
 
+def opened_since(clean: dict[int, str]) -> list[str]:
+    """What is open now and was not then, but for what nobody minds sharing."""
+    found = [path for fd, path in descriptors().items() if clean.get(fd) != path]
+    return [path for path in found if path not in HARMLESS and not path.startswith("/proc/")]
+
+
 def threads() -> int:
     return len(os.listdir("/proc/self/task"))
 
@@ -112,10 +118,9 @@ def check(clean: dict[int, str]) -> None:
     """Raises Unfit. `clean`: what was open before the first import."""
     torch = sys.modules.get("torch")
     initialized = getattr(getattr(torch, "cuda", None), "is_initialized", None)
-    opened = [path for fd, path in descriptors().items() if clean.get(fd) != path]
+    opened = opened_since(clean)
     if any(path.startswith(GPU) for path in opened) or (initialized is not None and initialized()):
         raise Unfit("it uses the GPU, which does not survive a fork")
-    opened = [path for path in opened if path not in HARMLESS and not path.startswith("/proc/")]
     if opened:
         raise Unfit(f"it keeps {opened[0]} open, which its copies would share")
     if children():
@@ -158,11 +163,11 @@ def preload(path: str, but: list[str]) -> set[str]:
 
 def shadowed(folder: str, known: set[str]) -> str | None:
     """A module of the model's own folder that has the name of one that is imported already."""
-    for entry in os.scandir(folder):
-        stem, dot, ending = entry.name.partition(".")
-        own = ending.endswith(("py", "so", "pyc")) if dot else os.path.exists(f"{entry.path}/__init__.py")
+    for name in os.listdir(folder):
+        stem, dot, ending = name.partition(".")
+        own = ending.endswith(("py", "so", "pyc")) if dot else os.path.exists(f"{folder}/{name}/__init__.py")
         if own and stem in known:
-            return entry.name
+            return name
     return None
 
 

@@ -72,8 +72,9 @@ class _Kept:
 
 
 class Zygotes:
-    """Kept in `folder`, private to this run of the server. `threshold`: seconds of importing from which on they are
-    worth it; 0: never. `idle`: seconds without use after which one ends. `markers`: variables of each process."""
+    """Kept in `folder`, private to this run of the server. `threshold`: seconds of processor time of importing from
+    which on they are worth it; 0: never. `idle`: seconds without use after which one ends. `markers`: variables of
+    each process."""
 
     def __init__(
         self, folder: Path, *, markers: Mapping[str, str], threshold: float, idle: float, activity: Activity

@@ -1,7 +1,7 @@
 """Instances that are forked from an interpreter with their libraries imported, and when they are not.
 
 `tests/contract/runtime` runs over forked instances as well; here is what concerns zygotes alone. The heavy library is a
-stand-in that takes half a second to import.
+stand-in that takes 0.4 s of the processor to import.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="zygotes need /p
 LIBRARIES = {
     "heavy": """
         import os, time
-        time.sleep(0.5)
+        began = time.process_time()
+        while time.process_time() - began < 0.4:
+            pass
         PID = os.getpid()
         FLAG = os.environ.get("HEAVY_FLAG")
         ballast = bytearray(os.urandom(1 << 20) * 32)
@@ -186,7 +188,7 @@ async def make(kept: Environments, built: Environment, tmp_path: Path) -> AsyncI
 
     def make(**changes: Any) -> Workshop:
         root = tmp_path / str(len(made))
-        settings = {"environ": os.environ, "zygote_after": 0.3, **changes}
+        settings = {"environ": os.environ, "zygote_after": 0.25, **changes}
         made.append(Workshop(ProcessRuntime(root, kept, **settings), built, root / "models"))
         return made[-1]
 
@@ -297,7 +299,7 @@ async def test_models_with_other_variables_have_another_zygote(shop: Workshop) -
 
 async def test_what_a_later_model_imports_joins_the_zygote(shop: Workshop, built: Environment) -> None:
     (site,) = built.path.glob("lib/python*/site-packages")
-    (site / "heavier.py").write_text("import os, time; time.sleep(0.5); PID = os.getpid()")
+    (site / "heavier.py").write_text(textwrap.dedent(LIBRARIES["heavy"]))
     first = await shop.warmed()
     await (await shop.start(library="heavier")).stop(0)
     await shop.runtime.zygotes_settled()
