@@ -17,9 +17,11 @@ Message = dict[str, Any]
 
 
 def formatted(template: str, prompt: str, system: str = "") -> str:
-    """`prompt` within a template such as `[INST] {prompt} [/INST]`."""
+    """`prompt` within a template such as `[INST] {prompt} [/INST]`. A system prompt right before it gets a blank."""
     if "{prompt}" not in template:
         raise UserError("E1003", "BadPromptTemplate", "prompt_template has to contain {prompt}, where the prompt goes")
+    if system and "{system_prompt}{prompt}" in template:
+        system += " "
     try:
         text = template.format(prompt=prompt, system_prompt=system)
     except (KeyError, IndexError, ValueError, AttributeError) as error:

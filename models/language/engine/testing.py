@@ -125,7 +125,7 @@ def _text(text: str) -> bytes:
 
 def _value(value: Any) -> list[bytes]:
     if isinstance(value, list):
-        kind = 5 if value and isinstance(value[0], int) else 8  # lists of numbers are signed
+        kind = {**_KINDS, int: 5}[type(value[0])] if value else 8  # integers in lists are signed
         return [struct.pack("<IIQ", 9, kind, len(value)), *(_plain(item) for item in value)]
     return [struct.pack("<I", _KINDS[type(value)]), _plain(value)]
 

@@ -46,8 +46,8 @@ class Causal:
         on_gpu = torch.cuda.is_available()
         size = sum(file.stat().st_size for file in path.glob("*.safetensors"))
         dtype: Any = "auto" if on_gpu else torch.float32 if size < _HALF_FROM else torch.bfloat16
-        model = self._kind.from_pretrained(path, dtype=dtype, local_files_only=True)
-        self._model = model.to("cuda" if on_gpu else "cpu").eval()
+        place = {"device_map": "auto"} if on_gpu else {}
+        self._model = self._kind.from_pretrained(path, dtype=dtype, local_files_only=True, **place).eval()
         text = config.get_text_config()
         self.slots, self.chunk = slots, 512
         self.context = int(getattr(text, "max_position_embeddings", None) or _DEFAULT_CONTEXT)

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import torch
 import vllm
 from vllm import sampling_params as options
 
@@ -29,7 +30,9 @@ class Vllm:
     constrains = True
 
     def __init__(self, path: Path, *, slots: int) -> None:
-        arguments = vllm.AsyncEngineArgs(model=str(path), max_num_seqs=slots)
+        arguments = vllm.AsyncEngineArgs(
+            model=str(path), max_num_seqs=slots, tensor_parallel_size=max(torch.cuda.device_count(), 1)
+        )
         self._engine = vllm.AsyncLLMEngine.from_engine_args(arguments)
         config = self._engine.model_config
         self.slots, self.context, self.vocab = slots, config.max_model_len, config.get_vocab_size()

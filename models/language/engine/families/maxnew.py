@@ -22,7 +22,10 @@ from .inputs import (
 )
 
 LLAMA_2_CHAT = "[INST] <<SYS>>\n{system_prompt}\n<</SYS>>\n\n{prompt} [/INST]"
-MISTRAL_INSTRUCT = "[INST] {prompt} [/INST]"
+MISTRAL_INSTRUCT = "[INST] {system_prompt}{prompt} [/INST]"
+INSTRUCT = "[INST] {prompt} [/INST]"
+ALPACA = "### Instruction:\n{system_prompt}{prompt}\n\n### Response:\n"
+PHIND = "### System Prompt\n{system_prompt}\n\n### User Message\n{prompt}\n\n### Assistant\n"
 LIMIT = ("max_new_tokens", 128)
 
 PROMPT = Input(description="What to answer, or to go on with.")
@@ -30,7 +33,7 @@ SYSTEM = Input(
     description="How the model should answer, whatever it is asked.",
     default="You are a helpful assistant. Be honest, and say so where you do not know.",
 )
-MAX_NEW_TOKENS = Input(description="Most tokens to generate. A word is two to three of them.", default=128, ge=1)
+MAX_NEW_TOKENS = Input(description="Most tokens to generate. A word is one or two of them.", default=128, ge=1)
 MIN_NEW_TOKENS = Input(description="Fewest tokens to generate; -1: any number.", default=-1, ge=-1)
 TEMPERATURE = Input(
     description="How much chance there is: above 1 more than in what the model learned, near 0 none.",

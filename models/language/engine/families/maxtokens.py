@@ -11,7 +11,6 @@ from .inputs import (
     GRAMMAR,
     JSONSCHEMA,
     MESSAGES,
-    PROMPT_TEMPLATE,
     REGEX,
     SEED,
     STOP,
@@ -25,12 +24,15 @@ SYSTEM = Input(
     description="How the model should answer, whatever it is asked. Models without a chat template leave it out.",
     default="You are a helpful assistant.",
 )
-MAX_TOKENS = Input(description="Most tokens to generate. A word is two to three of them.", default=512, ge=1)
+MOST = "Most tokens to generate. A word is one or two of them."
+ENDS = "Texts that end the answer, separated by commas. They are not part of it."
+AROUND = "What to put around the prompt: a text with {prompt}."
+MAX_TOKENS = Input(description=MOST, default=512, ge=1)
 MIN_TOKENS = Input(description="Fewest tokens to generate; 0 or -1: any number.", default=0, ge=-1)
 PRESENCE = Input(description="Taken off the score of every token that was said; below 0: added.", default=0.0)
 FREQUENCY = Input(description="Taken off a token's score each time that it was said; below 0: added.", default=0.0)
 LENGTH = Input(description="Without effect: only a beam search has one.", default=1.0, ge=0, le=5)
-STOPS = Input(description="Texts that end the answer, separated by commas. They are not part of it.", default="")
+STOPS = Input(description=ENDS, default="")
 TEMPLATE = Input(
     description="What to put around the prompt: a text with {prompt} and perhaps {system_prompt}. "
     "Empty: the model's chat template.",
@@ -122,34 +124,37 @@ class Triton(Language):
             yield piece
 
 
-class FirstVllm(Language):
-    """The first packages on vLLM."""
+def first_vllm(*, most: int, template: str) -> type[Language]:
+    """The first packages on vLLM, which differ in these defaults."""
 
-    limit = ("max_new_tokens", 512)
+    class FirstVllm(Language):
+        limit = ("max_new_tokens", most)
 
-    async def run(
-        self,
-        prompt: str = ASKED,
-        max_new_tokens: int = Input(description=MAX_TOKENS.description, default=512, ge=1),
-        temperature: float = temperature(0.6),
-        top_p: float = top_p(0.9),
-        top_k: int = top_k(50),
-        presence_penalty: float = PRESENCE,
-        frequency_penalty: float = FREQUENCY,
-        prompt_template: str | None = PROMPT_TEMPLATE,
-        max_tokens: int | None = Input(description="Another name of max_new_tokens.", default=None),
-        min_new_tokens: int | None = Input(description="Fewest tokens to generate.", default=None),
-        min_tokens: int | None = Input(description="Another name of min_new_tokens.", default=None),
-        stop_sequences: str | None = Input(description=STOPS.description, default=None),
-        stop: str | None = STOP,
-        seed: int | None = SEED,
-        messages: str | None = MESSAGES,
-        jsonschema: str | None = JSONSCHEMA,
-        grammar: str | None = GRAMMAR,
-        regex: str | None = REGEX,
-        choices: str | None = CHOICES,
-        tools: str | None = TOOLS,
-        tool_choice: str | None = TOOL_CHOICE,
-    ) -> AsyncConcatenateIterator[str]:
-        async for piece in self.answer(locals()):
-            yield piece
+        async def run(
+            self,
+            prompt: str = ASKED,
+            max_new_tokens: int = Input(description=MOST, default=most, ge=1),
+            temperature: float = temperature(0.6),
+            top_p: float = top_p(0.9),
+            top_k: int = top_k(50),
+            presence_penalty: float = PRESENCE,
+            frequency_penalty: float = FREQUENCY,
+            prompt_template: str = Input(description=AROUND, default=template),
+            max_tokens: int | None = Input(description="Another name of max_new_tokens.", default=None),
+            min_new_tokens: int | None = Input(description="Fewest tokens to generate.", default=None),
+            min_tokens: int | None = Input(description="Another name of min_new_tokens.", default=None),
+            stop_sequences: str | None = Input(description=ENDS, default=None),
+            stop: str | None = STOP,
+            seed: int | None = SEED,
+            messages: str | None = MESSAGES,
+            jsonschema: str | None = JSONSCHEMA,
+            grammar: str | None = GRAMMAR,
+            regex: str | None = REGEX,
+            choices: str | None = CHOICES,
+            tools: str | None = TOOLS,
+            tool_choice: str | None = TOOL_CHOICE,
+        ) -> AsyncConcatenateIterator[str]:
+            async for piece in self.answer(locals()):
+                yield piece
+
+    return FirstVllm

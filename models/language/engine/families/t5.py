@@ -14,9 +14,7 @@ class FlanT5(Language):
     async def run(
         self,
         prompt: str = Input(description="What to do, and with what."),
-        max_length: int = Input(
-            description="Most tokens to generate. A word is two to three of them.", default=50, ge=1
-        ),
+        max_length: int = Input(description="Most tokens to generate. A word is one or two of them.", default=50, ge=1),
         temperature: float = Input(description="How much chance there is; near 0 none.", default=0.75, ge=0.01, le=5),
         top_p: float = Input(
             description="Draw from the likeliest tokens that have this probability together.",

@@ -56,7 +56,9 @@ def batches(documents: list[list[int]], batch: int, length: int, rng: np.random.
         rows = len(flat) // length - 1
         starts = rng.permutation(rows) * length
         for at in range(0, rows - batch + 1, batch):
-            yield torch.from_numpy(np.stack([flat[s : s + length + 1] for s in starts[at : at + batch]]).astype(np.int64))
+            yield torch.from_numpy(
+                np.stack([flat[s : s + length + 1] for s in starts[at : at + batch]]).astype(np.int64)
+            )
 
 
 def loss_of(net: Net, rows: torch.Tensor, device: str) -> torch.Tensor:

@@ -1,0 +1,8 @@
+"""Llama 3 70B, tuned for chat."""
+
+from engine.families.maxtokens import Triton
+from engine.loading import Card
+
+
+class Predictor(Triton):
+    card = Card(name="meta/meta-llama-3-70b-instruct", hub="meta-llama/Meta-Llama-3-70B-Instruct")
