@@ -16,6 +16,8 @@ from hearth.clock import Clock
 log = logging.getLogger(__name__)
 
 _FOREVER = 24 * 3600.0
+_LEAST = 1e-4
+"""Seconds. What is left of a wait by rounding must not set an alarm for now, again and again while time stands still."""
 _CLEAN_FROM = 64
 """Canceled alarms stay in the heap until they are due or outnumber the others, from this many on."""
 
@@ -50,6 +52,8 @@ class Alarms:
 
     def after(self, seconds: float, call: Callable[[], None]) -> Alarm:
         """Call in `seconds` from now. The call must not raise or block."""
+        if 0 < seconds < _LEAST:
+            seconds = _LEAST
         alarm = Alarm(self._clock.monotonic() + seconds, next(self._numbers), call, self)
         heapq.heappush(self._heap, alarm)
         if self._sleeper is not None and alarm.at < self._until:

@@ -58,3 +58,9 @@ def test_nothing_depends_on_chance() -> None:
 def test_nobody_came() -> None:
     report = replay(Trace(models=(), arrivals=()))
     assert (report.arrivals, report.boots, report.wait_max) == (0, 0, 0.0)
+
+
+def test_what_rounding_leaves_of_a_wait_does_not_stop_time() -> None:
+    """Times that no float holds exactly: an instance is idle for its timeout but for the last bit."""
+    report = replay(trace(*[(n * 61.7, f"m{n % 3}", 0.1) for n in range(30)]), {"idle_timeout": 30.3})
+    assert report.idle_ends >= 27
