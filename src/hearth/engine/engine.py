@@ -140,6 +140,7 @@ class Engine:
             unknown=options.unknown_memory,
             boot_seconds=self._boots.expected,
             shared=lambda: sum(zygote.memory for zygote in runtime.zygotes()),
+            give_up=self._end_zygotes,
         )
         self._supervisor = Supervisor(
             runtime=runtime,
@@ -383,6 +384,12 @@ class Engine:
         await self._packing.close()
         await self._breakdowns.close()
         log.info("engine %s has stopped", self.owner, extra={"action": "engine_stopped"})
+
+    def _end_zygotes(self, environment: str) -> None:
+        """Their memory is wanted for an instance of this one: those of others, or if there are none its own."""
+        found = self._runtime.zygotes()
+        for zygote in [z for z in found if z.environment != environment] or found:
+            self._tasks.spawn(self._runtime.end_zygote(zygote.id), f"end {zygote.id}")
 
     def _watch(self) -> None:
         metrics, dispatcher, supervisor = self.metrics, self._dispatcher, self._supervisor

@@ -23,7 +23,7 @@ from hearth.engine.metrics import Metrics
 from hearth.engine.tasks import Tasks
 from hearth.errors import Shortage
 from hearth.policy import footprint as rules
-from hearth.policy.placement import Machine, Need, Placement, alone, attainable, bespoken, helps, place
+from hearth.policy.placement import Boot, Machine, Need, Placement, alone, attainable, bespoken, helps, place
 from hearth.policy.worth import Resident, Uses
 from hearth.runtime.base import Usage
 from hearth.store.base import Store
@@ -59,11 +59,13 @@ class Packing:
         unknown: int = 0,
         boot_seconds: Callable[[Version], float | None] = lambda version: None,
         shared: Callable[[], int] = lambda: 0,
+        give_up: Callable[[str], None] = lambda environment: None,
     ) -> None:
         """`names`: what CUDA calls each GPU of `machine`. `hardware`: all SKUs; those whose GPUs `machine` does not
         list (Apple's, the operator's own names) are labels, for which nothing is reserved. `unknown`: bytes to reserve
         for a version that nothing is known of. `boot_seconds`: how long its boots take, from history. `shared`: bytes
-        that instances have together, beside their own (zygotes); asked now and then."""
+        that instances have together, beside their own (zygotes); asked now and then. `give_up`: ends that, for an
+        instance of an environment which needs the room."""
         self._store, self._clock, self._metrics = store, clock, metrics
         self.machine, self._names, self._unknown = machine, tuple(names), unknown
         kinds = {gpu.sku for gpu in machine.gpus}
@@ -71,6 +73,7 @@ class Packing:
         self.ceiling = alone(machine)
         self._boot_seconds = boot_seconds
         self._shared, self._shared_bytes, self._shared_at = shared, 0, -math.inf
+        self._give_up = give_up
         self._known: dict[FootprintKey, Footprint] = {}
         self._models: dict[tuple[str, str, bool], FootprintKey] = {}
         """The version of a model that was measured last, by model, hardware and whether it trains."""
@@ -173,7 +176,14 @@ class Packing:
             if attainable(there.key, other.model, need, residents, self.machine):
                 taken.append(bespoken(there.key, other.model, need))
         need = self.need(version, lane)
-        return place(lane.key, version.model, need, taken, self._left(need), trainings=trainings)
+        placement = place(lane.key, version.model, need, taken, self._left(need), trainings=trainings)
+        if self._shared_bytes and not isinstance(placement, Boot):
+            without = place(lane.key, version.model, need, taken, self.machine, trainings=trainings)
+            if isinstance(without, Boot):  # it goes before any instance does
+                self._give_up(version.recipe.environment)
+                self._shared_at = -math.inf
+                return without
+        return placement
 
     def _left(self, need: Need) -> Machine:
         """The machine without what instances share; but nobody is refused for that, it can be given up."""

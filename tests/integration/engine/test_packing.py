@@ -14,7 +14,7 @@ from hearth.domain.model import Version
 from hearth.domain.prediction import Phase
 from hearth.errors import Shortage
 from hearth.policy.placement import Gpu, Machine
-from hearth.runtime.base import Began, Outcome
+from hearth.runtime.base import Began, Outcome, Zygote
 from hearth.testing.clock import settle
 from hearth.testing.engine import Bench
 from hearth.testing.runtime import FakeRun, FakeRuntime, crashes, echo, hold
@@ -53,6 +53,35 @@ async def test_idle_ones_make_room_for_what_is_wanted(bench: Any) -> None:
         assert models(made) == ["large", "small"]
         assert (await made.run(other)).phase is Phase.SUCCEEDED
         assert models(made) == ["other", "small"], "one was enough, and the small one of no use"
+
+
+async def test_zygotes_make_room_before_any_instance_does(bench: Any) -> None:
+    made: Bench = bench(**TEN)
+    idle, other = await known(made, "idle", 4), await known(made, "other", 5)
+
+    def zygote(id: str, environment: str) -> Zygote:
+        return Zygote(id=id, environment=environment, pid=1, memory=GB, forks=0, idle=0.0)
+
+    async with made:
+        await made.run(idle)
+        made.runtime.warm = [zygote("own", other.recipe.environment), zygote("another", "f" * 64)]
+        await made.advance(60)
+        await made.run(other)
+        assert models(made) == ["idle", "other"]
+        assert [z.id for z in made.runtime.warm] == ["own"]
+
+
+async def test_zygotes_that_are_in_nobodys_way_stay(bench: Any) -> None:
+    made: Bench = bench(**TEN)
+    one, large = await known(made, "one", 4), await known(made, "large", 9)
+    async with made:
+        made.runtime.warm = [Zygote(id="z", environment="f" * 64, pid=1, memory=GB, forks=0, idle=0.0)]
+        await made.run(one)
+        assert made.runtime.warm
+        await made.advance(60)
+        await made.run(large)
+        assert models(made) == ["large"], "the idle one had to go, and that was enough"
+        assert made.runtime.warm
 
 
 async def test_who_is_busy_stays_and_who_waits_knows_for_what(bench: Any) -> None:
