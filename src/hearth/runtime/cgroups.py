@@ -134,9 +134,10 @@ class Cgroups:
         return made
 
     def sweep(self) -> None:
-        """Remove the groups that an earlier run of this server left; those with processes stay."""
-        for mount in {m.own: m for m in (self._memory, self._cpu) if m is not None}.values():
-            for folder in mount.own.glob(f"{self._server}-*"):
+        """Remove the groups that an earlier run of this server left, maybe from another place in the tree; those with
+        processes stay."""
+        for mount in {m.top: m for m in (self._memory, self._cpu) if m is not None}.values():
+            for folder in mount.top.rglob(f"{self._server}-*"):
                 with contextlib.suppress(OSError):
                     folder.rmdir()
 

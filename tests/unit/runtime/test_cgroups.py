@@ -127,10 +127,10 @@ def test_what_an_earlier_run_left_is_removed(tree: Tree) -> None:
     memory = tree.first("memory", "/")
     found = tree.find()
     assert found is not None
-    for name in ("hearth-s1-old", "hearth-s2-other"):
-        memory.joinpath(name).mkdir()
+    for name in ("hearth-s1-old", "hearth-s2-other", "session/hearth-s1-older"):
+        memory.joinpath(name).mkdir(parents=True)
     found.sweep()
-    assert [folder.name for folder in memory.glob("hearth-*")] == ["hearth-s2-other"]
+    assert [folder.name for folder in memory.rglob("hearth-*")] == ["hearth-s2-other"]
 
 
 def test_no_tree_at_all(tmp_path: Path) -> None:
