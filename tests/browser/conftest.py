@@ -111,6 +111,12 @@ class Api:
         assert reply.is_success, f"{method} {path}: {reply.status_code} {reply.text}"
         return reply.json() if reply.content else None
 
+    def __enter__(self) -> Api:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.http.close()
+
     def run(self, model: Model, input: dict[str, Any], **body: Any) -> dict[str, Any]:
         """A prediction, ended."""
         made = self("POST", "predictions", json={"version": model.version, "input": input, **body})
@@ -126,9 +132,8 @@ class Api:
 
 @pytest.fixture(scope="session")
 def api(server: LiveServer) -> Iterator[Api]:
-    client = Api(server)
-    yield client
-    client.http.close()
+    with Api(server) as client:
+        yield client
 
 
 class Complaints:
@@ -140,6 +145,10 @@ class Complaints:
 
     def expect(self, *parts: str) -> None:
         self._expected += parts
+
+    def expect_status(self, *statuses: int) -> None:
+        """The browser complains of every answer that is an error."""
+        self.expect(*[f"the server responded with a status of {status}" for status in statuses])
 
     def watch(self, page: Page) -> None:
         page.on("console", self._console)

@@ -158,5 +158,5 @@ ROUTES = (
     _route("POST", "/account/api-tokens", create_token),
     _route("POST", "/account/api-tokens/disable", disable_token),
     _route("GET", "/account/usage", usage),
-    _route("GET", "/account/usage.csv", usage_csv),
+    Route(method="GET", path="/account/usage.csv", handler=usage_csv, whom=For.SIGNED_IN, programs=True),
 )
