@@ -414,9 +414,9 @@ async def _serve(
             config.ssl = context
         server = _Server(config)
         loop = asyncio.get_running_loop()
-        stopping = asyncio.Event()
+        stopping, hurry = asyncio.Event(), asyncio.Event()
         for name in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(name, stopping.set)
+            loop.add_signal_handler(name, lambda: (hurry if stopping.is_set() else stopping).set())
         serving = asyncio.create_task(server.serve([listener]), name="http")
         stopped = asyncio.create_task(stopping.wait(), name="signals")
         up = asyncio.create_task(server.up.wait(), name="http is up")
@@ -437,10 +437,23 @@ async def _serve(
             log.info("Stopping: no new work; what runs may finish.", extra={"action": "server.stopping"})
             # First what runs may end, so that held requests and streams get their answers; then the listener closes.
             server.should_exit = True
-            await parts.engine.drain(settings.drain_timeout)
+            await _drain(parts.engine, settings.drain_timeout, hurry)
+            server.force_exit = hurry.is_set()
             parts.app.hang_up()  # streams of what went back in line would hold the server up
         stopped.cancel()
         await serving
+
+
+async def _drain(engine: Engine, timeout: float, hurry: asyncio.Event) -> None:
+    """Let what runs end; a second signal puts it back in line at once."""
+    draining = asyncio.create_task(engine.drain(timeout), name="drain")
+    hurried = asyncio.create_task(hurry.wait(), name="second signal")
+    await asyncio.wait((draining, hurried), return_when=asyncio.FIRST_COMPLETED)
+    if not draining.done():
+        log.info("Stopping at once: what runs goes back in line.", extra={"action": "server.hurries"})
+        await engine.drain(0)
+    await draining
+    hurried.cancel()
 
 
 class _Server(uvicorn.Server):

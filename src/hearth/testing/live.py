@@ -47,6 +47,7 @@ class LiveServer:
         self._python = python
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
+        self._printed = threading.Condition()
 
     @property
     def connection(self) -> Connection:
@@ -112,6 +113,17 @@ class LiveServer:
         self._close()
         return status
 
+    def signal(self, number: int) -> None:
+        """Send a signal, and do not wait."""
+        assert self._process is not None, "the server is not running"
+        self._process.send_signal(number)
+
+    def heard(self, text: str, timeout: float = 30.0) -> None:
+        """Wait until it has printed a line with this text. Raises TimeoutError."""
+        with self._printed:
+            if not self._printed.wait_for(lambda: any(text in line for line in self.output), timeout):
+                raise TimeoutError(f"the server did not print {text!r}:\n" + "".join(self.output[-40:]))
+
     def kill(self) -> None:
         """SIGKILL: no warning, no clean-up."""
         if self._process is not None and self.running:
@@ -144,7 +156,9 @@ class LiveServer:
     def _read(self, process: subprocess.Popen[str], ready: threading.Event) -> None:
         assert process.stdout is not None
         for line in process.stdout:
-            self.output.append(line)
+            with self._printed:
+                self.output.append(line)
+                self._printed.notify_all()
             if self._echo:
                 self._echo(line.rstrip("\n"))
             if "Hearth is ready" in line:

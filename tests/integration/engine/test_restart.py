@@ -145,6 +145,20 @@ async def test_a_cancel_whose_news_was_lost_is_found(started: Any) -> None:
     assert (await bench.end(id)).phase is Phase.CANCELED
 
 
+async def test_a_second_drain_ends_the_first(started: Any) -> None:
+    bench = await started(runtime=FakeRuntime(hold), max_instances_per_version=1)
+    version = await bench.version()
+    running, waiting = await bench.submit(version), await bench.submit(version)
+    await bench.until(running, Kind.STARTED)
+    draining = asyncio.ensure_future(bench.engine.drain(30))
+    await settle()
+    assert not draining.done()
+    await bench.engine.drain(0)
+    await draining
+    for id in (running, waiting):
+        assert bench.bus.feed(id).snapshot().phase is Phase.QUEUED
+
+
 async def test_drain_lets_runs_finish_and_starts_nothing_new(started: Any) -> None:
     bench = await started(runtime=FakeRuntime(hold))
     version = await bench.version()
