@@ -41,9 +41,9 @@ def painter(models, api):
 
 @pytest.fixture(scope="session")
 def collection(api, greeter, painter):
-    api("POST", "collections", json={"slug": "demos", "name": "Demos", "description": "What there is."})
+    api("POST", "admin/collections", json={"slug": "demos", "name": "Demos", "description": "What there is."})
     for model in (greeter, painter):
-        api("POST", "collections/demos/models", json={"model": model.name})
+        api("POST", "admin/collections/demos/models", json={"model": model.name})
     return "demos"
 
 
@@ -131,7 +131,7 @@ def test_models_side_by_side(page: Page, greeter, painter):
 def test_a_wrong_input_is_refused_before_anything_runs(page: Page, greeter, painter, complaints):
     complaints.expect("422")
     page.goto(f"/compare?m={greeter.name}&m={painter.name}")
-    page.get_by_label("prompt", exact=True).fill("x")
+    page.locator("#in-prompt").fill("x")
     page.get_by_label("pictures", exact=True).fill("99")
     page.get_by_role("button", name="Run all").click()
     expect(page.locator("#in-pictures-error")).to_contain_text("less than or equal to 6")
