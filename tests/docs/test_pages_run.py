@@ -19,6 +19,7 @@ PLAYED = (
     "docs/cold-boots.md",
     "docs/memory.md",
     "docs/queue.md",
+    "docs/scaling.md",
     "docs/trainings.md",
     "docs/batching.md",
     "docs/web.md",
