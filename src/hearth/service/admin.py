@@ -63,6 +63,8 @@ class Admin:
         if (model is None) == (deployment is None):
             detail = 'model: name a model or a deployment, as "owner/name"'
             raise InvalidRequest(errors=(Pointer("/model", detail),))
+        if (paused := desk.overview().paused) is not None:
+            raise Unavailable(f"The server is paused: {paused}.", hint="Go on with: hearth resume")
         found, lane = await (self._of_model(model, version) if model else self._of_deployment(deployment or ""))
         before = _lane(desk, lane.key)
         if before is not None and before.ready + before.booting >= before.maximum:
@@ -74,7 +76,7 @@ class Admin:
         self._bus.submit(BootInstance(version=found, lane=lane))
         after = _lane(desk, lane.key)
         if after is None:
-            raise Unavailable("The server is stopping or paused: nothing boots.")
+            raise Unavailable("The server is stopping: nothing boots.")
         return after
 
     def pause(self, caller: Account, because: str = "") -> Overview:
