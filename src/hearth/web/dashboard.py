@@ -150,7 +150,9 @@ def moments(events: list[Event], created_at: float) -> list[Moment]:
         title, color = _TITLES.get(event.kind, (event.kind.value, ""))
         data = event.data if isinstance(event.data, dict) else {}
         text = str(data.get("because") or data.get("error") or "").strip()
-        if instance := data.get("instance"):
+        if event.kind is Kind.BOOTING and any(moment.title == title for moment in found):
+            title, text = text[:1].upper() + text[1:] or title, ""  # the steps of its boot
+        elif instance := data.get("instance"):
             text = f"{text} · instance {str(instance)[-6:]}" if text else f"Instance {str(instance)[-6:]}"
         found.append(Moment(event.at, event.at - created_at, title, text[:500], color))
     close()

@@ -24,8 +24,8 @@ from hearth.web.route import Route
 
 GROUPS = (
     ("Start", ("quickstart", "web", "clients", "push-a-model", "catalogue")),
-    ("Use", ("files", "webhooks", "deployments", "trainings", "openai", "limits")),
-    ("Run a server", ("operate", "scheduling", "seed", "troubleshooting")),
+    ("Use", ("files", "webhooks", "deployments", "trainings", "openai", "batches", "batching", "limits")),
+    ("Run a server", ("operate", "queue", "memory", "cold-boots", "scaling", "seed", "troubleshooting")),
     ("Reference", ("http", "cli", "glossary")),
 )
 """Pages by their file names; those that are not named here come last."""
