@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,11 +13,12 @@ import numpy as np
 import pytest
 from engine import Card, Engine, Params, Request, load
 from engine.grammar import Shape
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 
 torch = pytest.importorskip("torch", reason="torch is not installed: it is 800 MB")
 transformers = pytest.importorskip("transformers")
-from engine.backends.transformers import Causal, Seq2Seq
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+Causal: Any = importlib.import_module("engine.backends.transformers").Causal
+Seq2Seq: Any = importlib.import_module("engine.backends.transformers").Seq2Seq
 
 PROMPTS = [[7, 100, 33, 90, 21], [12, 11], [50]]
 SMALL = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
