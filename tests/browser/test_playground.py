@@ -65,9 +65,14 @@ def test_text_comes_as_it_is_written_and_turns_into_markdown(open_page, writer):
     expect(page.locator(".run[data-live]")).to_be_visible()  # it goes on
     panel = ended(page)
     expect(text).to_contain_text("- two")
-    panel.get_by_role("button", name="Markdown").click()
+    page.get_by_role("button", name="Markdown").click()
     expect(panel.locator(".rendered strong")).to_have_text("two")
     expect(panel.locator(".rendered h1")).to_be_visible()
+    page.locator("#run-button").click()  # whoever chose Markdown gets it while it is written, too
+    expect(page.locator(".run[data-live] .rendered h1")).to_have_text("About bread")
+    panel = ended(page)
+    expect(panel.locator(".rendered strong")).to_have_text("two")
+    panel.get_by_role("button", name="Markdown").click()
     panel.get_by_text("Logs").click()
     expect(panel.locator(".logs pre")).to_contain_text("about to write")
     page.reload()
@@ -165,9 +170,14 @@ def test_files_are_chosen_seen_and_read(open_page, models):
     expect(tree).to_contain_text("name2.txt")
 
 
-def test_a_microphone_makes_a_file(open_page, models):
+def test_camera_and_microphone_make_files(open_page, models):
     page = open_page(f"/{models('files-echo').name}")
-    page.context.grant_permissions(["microphone"])
+    page.context.grant_permissions(["microphone", "camera"])
+    page.locator("[data-field=more] [data-capture=image]").click()
+    camera = page.get_by_role("dialog", name="Camera")
+    camera.locator("video").evaluate("e => e.readyState > 1 || new Promise(done => e.onloadeddata = done)")
+    camera.get_by_role("button", name="Take the picture").click()
+    expect(page.locator("[data-field=more] [data-preview] img")).to_be_visible()
     record = page.locator("[data-field=file] [data-capture=audio]")
     record.click()
     expect(record).to_have_attribute("aria-label", "Stop recording")

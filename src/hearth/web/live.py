@@ -8,6 +8,7 @@ and `done` (the whole panel as it stays). Each names its prediction and the even
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any
@@ -24,6 +25,8 @@ from hearth.web.markdown import markdown
 from hearth.web.request import Request
 from hearth.web.route import Route
 from hearth.web.versions import kind_of
+
+log = logging.getLogger("hearth.web")
 
 MAX_FOLLOWED = 64
 TICK = 1.0
@@ -75,10 +78,14 @@ class _Follower:
         finally:
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            for ended in await asyncio.gather(*tasks, return_exceptions=True):
+                if isinstance(ended, Exception):
+                    log.error("Request %s could not follow a prediction.", self._request.id, exc_info=ended)
 
     async def _follow(self, found: Prediction, after: int) -> None:
         kind = await kind_of(self._request, found)
+        if self._markdown and kind.concatenate:
+            self._texts.add(found.id)
         if not found.phase.terminal:
             self._waiting[found.id] = ""
         else:

@@ -1,5 +1,7 @@
 // Predictions that go on: one event stream for all of them on the page. The server sends fragments of the page, and
 // this puts them where they belong. A stream that breaks is taken up again after the last event that was seen.
+import { asMarkdown, dress } from "./output.js";
+
 const RETRY = 1000;
 let source = null;
 let following = "";
@@ -47,13 +49,12 @@ const HANDLERS = {
   },
   done(panel, html) {
     const opened = part(panel, "logs")?.open;
-    const markdown = panel.querySelector(".text-output")?.dataset.view;
     const holder = document.createElement("template");
     holder.innerHTML = html.trim();
     const fresh = holder.content.firstElementChild;
     panel.replaceWith(fresh);
     if (opened) part(fresh, "logs").open = true;
-    if (markdown === "markdown") fresh.querySelector("[data-markdown]")?.click();
+    dress();
     window.htmx?.process(fresh);
     fresh.dispatchEvent(new CustomEvent("ended", { bubbles: true }));
     follow();
@@ -90,7 +91,7 @@ function follow() {
   const query = new URLSearchParams();
   const seen = new Map(panels().map((panel) => [panel.dataset.live, panel.dataset.seen]));
   for (const [id, seq] of seen) query.append("p", `${id}:${seq}`);
-  query.set("md", "1");
+  if (asMarkdown()) query.set("md", "1");
   source = new EventSource(`/live?${query}`);
   for (const type of Object.keys(HANDLERS)) source.addEventListener(type, heard);
   source.onopen = () => { retry = 0; };
@@ -103,6 +104,10 @@ function follow() {
 }
 
 document.addEventListener("htmx:afterSettle", follow);
+document.addEventListener("markdown", () => {
+  following = "";
+  follow();
+});
 setInterval(clocks, 100);
 clocks();
 follow();

@@ -33,21 +33,30 @@ function lightbox(urls, at) {
   dialog.showModal();
 }
 
+// Text as Markdown, or as it is: whoever chooses is remembered to have chosen so.
+const KEY = "hearth.markdown";
+export const asMarkdown = () => localStorage.getItem(KEY) === "1";
+
+export function dress() {
+  const on = asMarkdown();
+  for (const box of document.querySelectorAll(".text-output")) box.dataset.view = on ? "markdown" : "plain";
+  for (const button of document.querySelectorAll("[data-markdown]")) button.setAttribute("aria-pressed", String(on));
+}
+
 document.addEventListener("click", async (event) => {
   const run = event.target.closest(".run");
-  const toggle = event.target.closest("[data-markdown]");
-  if (run && toggle) {
-    const box = run.querySelector(".text-output");
-    const on = box.dataset.view !== "markdown";
-    box.dataset.view = on ? "markdown" : "plain";
-    toggle.setAttribute("aria-pressed", String(on));
-    toggle.classList.toggle("quiet", !on);
+  if (run && event.target.closest("[data-markdown]")) {
+    localStorage.setItem(KEY, asMarkdown() ? "0" : "1");
+    dress();
+    document.dispatchEvent(new CustomEvent("markdown"));
   }
   if (run && event.target.closest("[data-copy-output]")) {
     await navigator.clipboard.writeText(run.querySelector('[data-part="text"]')?.textContent ?? "");
     toast("Copied.");
   }
 });
+document.addEventListener("htmx:afterSettle", dress);
+dress();
 
 // Sharing puts the link into the clipboard as well.
 document.addEventListener("submit", async (event) => {
