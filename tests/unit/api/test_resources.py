@@ -69,7 +69,15 @@ async def test_the_account(client: Any) -> None:
 
 async def test_tokens(client: Any, world: Any) -> None:
     listed = (await client.get("/v1/tokens")).json()["results"]
-    assert listed == [{"name": "default", "hint": "abcd", "created_at": "1970-01-01T00:00:01Z", "disabled_at": None}]
+    assert listed == [
+        {
+            "name": "default",
+            "hint": "abcd",
+            "created_at": "1970-01-01T00:00:01Z",
+            "disabled_at": None,
+            "priority": "interactive",
+        }
+    ]
     made = await client.post("/v1/tokens", json={"name": "ci"})
     assert (made.status_code, made.json()) == (201, {"name": "ci", "token": "r8_new"})
     assert (await client.delete("/v1/tokens/my%20laptop")).status_code == 204

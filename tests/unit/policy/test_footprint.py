@@ -55,7 +55,7 @@ def test_an_exception_is_forgotten_in_time_and_the_usual_is_not(exception: int, 
     assert relaxed(footprint, run=0, gpu=0) == footprint, "it never ran, so nothing was learnt"
 
 
-@given(st.integers(1, 100 * GB), st.integers(1, 100 * GB), st.booleans(), st.booleans(), st.booleans())
+@given(st.integers(2, 100 * GB), st.integers(2, 100 * GB), st.booleans(), st.booleans(), st.booleans())
 def test_who_lacked_memory_gets_more_and_never_more_than_there_is(
     had: int, ceiling: int, gpu: bool, setup: bool, again: bool
 ) -> None:
