@@ -24,7 +24,10 @@ from hearth.web.route import Route
 
 GROUPS = (
     ("Start", ("quickstart", "web", "clients", "push-a-model", "catalogue")),
-    ("Use", ("files", "webhooks", "deployments", "trainings", "openai", "batches", "batching", "limits")),
+    (
+        "Use",
+        ("files", "webhooks", "deployments", "trainings", "openai", "language-models", "batches", "batching", "limits"),
+    ),
     ("Run a server", ("operate", "queue", "memory", "cold-boots", "scaling", "seed", "troubleshooting")),
     ("Reference", ("http", "cli", "glossary")),
 )
