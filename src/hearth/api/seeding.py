@@ -98,7 +98,9 @@ async def put_account(request: Request, body: PutAccount) -> AccountLimits:
         raise errors.InvalidRequest(errors=tuple(wrong))
     if "type" in fields:
         fields["type"] = AccountType(fields["type"]).value
-    return _limits(await request.services.seeds.account(request.params["username"], fields, body.tokens))
+    account = await request.services.seeds.account(request.params["username"], fields, body.tokens)
+    request.services.sessions.changed()
+    return _limits(account)
 
 
 async def put_model(request: Request, body: PutModel) -> None:
