@@ -22,7 +22,7 @@ from hearth.cli.connection import Client, Failure, data_folder, find
 from hearth.cli.options import Data, Json
 from hearth.cli.output import out, show_json, size
 from hearth.cog.interpreters import installed
-from hearth.runtime import memory
+from hearth.runtime import memory, zygote
 from hearth.runtime.limits import Enforcer, InstanceLimits, budget
 from hearth.settings import SettingsInvalid, load
 
@@ -51,6 +51,7 @@ def doctor(
         lambda: _port(port),
         _memory,
         _limits,
+        _boots,
         _accelerators,
         lambda: _server(data),
     )
@@ -165,6 +166,18 @@ def _limits() -> Finding:
         return Finding("Limits", "ok", says)
     mend = "systemd-run --user --scope -p Delegate=yes hearth serve, or Delegate=yes in its unit"
     return Finding("Limits", "warn", says, mend)
+
+
+def _boots() -> Finding:
+    try:
+        threshold = load().zygote_after
+    except SettingsInvalid as error:
+        return Finding("Boots", "bad", str(error), "correct the setting")
+    if not zygote.available():
+        return Finding("Boots", "ok", "instances are always started: forking them needs Linux")
+    if not threshold:
+        return Finding("Boots", "ok", "instances are always started: zygote_after is 0")
+    return Finding("Boots", "ok", f"instances are forked where imports take {threshold:g} s of a processor or more")
 
 
 def _accelerators() -> Finding:
