@@ -212,3 +212,30 @@ def test_no_page_is_heavy(open_page, painter, path):
     page.wait_for_load_state("networkidle")
     weight = sum(size for url, size in sizes.items() if not re.search(r"\.png|/v1/files/", url))
     assert 20_000 < weight < MAX_WEIGHT, sizes
+
+
+def test_pages_guard_themselves(page: Page, greeter, server):
+    """No inline script or style is allowed, forms want their token, and files stay as they are for ever."""
+    answer = page.request.get(f"/{greeter.name}", headers={"Accept": "text/html"})
+    policy = dict(part.strip().split(" ", 1) for part in answer.headers["content-security-policy"].split(";"))
+    assert policy["default-src"] == "'none'"
+    assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
+    assert policy["frame-ancestors"] == policy["base-uri"] == "'none'"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["referrer-policy"] == "same-origin"
+    assert not re.search(r"<style|\sstyle=|<script(?![^>]*\ssrc=)|\son\w+=", answer.text())
+    html = {"Accept": "text/html"}
+    refused = page.request.post(f"/{greeter.name}", form={"in.prompt": "x"}, headers=html)
+    assert refused.status == 403
+    style = re.search(r"/static/[0-9a-f]+/hearth.css", answer.text())
+    assert style is not None
+    kept = page.request.get(style[0])
+    assert "immutable" in kept.headers["cache-control"]
+    assert kept.headers["content-encoding"] == "gzip"
+    assert page.request.get("/nothing/here").headers["content-type"].startswith("application/")  # a program's 404
+    assert page.request.get("/nothing/here", headers=html).headers["content-type"].startswith("text/html")
+
+
+def test_the_current_tab_is_in_view(open_page, greeter):
+    page = open_page(f"/{greeter.name}/settings", size=(390, 844))
+    expect(page.locator(".tabs [aria-current]")).to_be_in_viewport(ratio=0.9)

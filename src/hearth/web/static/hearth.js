@@ -3,6 +3,7 @@ import "./confirm.js";
 import "./copy.js";
 import "./search.js";
 import "./theme.js";
+import "./tabs.js";
 import "./time.js";
 import "./toast.js";
 import "./dialog.js";
