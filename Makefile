@@ -33,6 +33,7 @@ demo: setup
 
 bench: setup
 	$(BIN)/python -m bench
+	$(BIN)/python -m bench boots
 
 soak: setup
 	$(BIN)/python -m bench soak
