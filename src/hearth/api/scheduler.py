@@ -45,9 +45,27 @@ class LaneBody(msgspec.Struct, frozen=True, kw_only=True):
     because: str
 
 
+class MemoryBody(msgspec.Struct, frozen=True, kw_only=True):
+    budget: int | None
+    reserved: int
+    used: int
+    zygotes: int
+
+
+class ZygoteBody(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    environment: str
+    pid: int
+    memory: int
+    forks: int
+    idle: float
+
+
 class SchedulerBody(msgspec.Struct, frozen=True, kw_only=True):
     paused: str | None
     lanes: list[LaneBody]
+    memory: MemoryBody
+    zygotes: list[ZygoteBody]
     broken: list[BrokenBody]
 
 
@@ -106,6 +124,8 @@ def _scheduler(overview: Overview) -> SchedulerBody:
     return SchedulerBody(
         paused=overview.paused,
         lanes=[_lane(lane) for lane in overview.lanes],
+        memory=MemoryBody(**msgspec.structs.asdict(overview.memory)),
+        zygotes=[ZygoteBody(**msgspec.structs.asdict(zygote)) for zygote in overview.zygotes],
         broken=[wire.broken(each) for each in overview.broken],
     )
 

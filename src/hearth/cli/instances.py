@@ -143,7 +143,18 @@ def _look(client: Client, decisions: bool) -> Group:
     if lanes:
         columns = ("LINE", "WAITING", "OLDEST", "RUNNING", "READY", "BOOTING", "WANTED", "MAX", "BECAUSE")
         parts += [Text(), _grid(columns, lanes, wide, "")]
+    parts += [Text(), Text(_memory(scheduler))]
     return Group(*parts)
+
+
+def _memory(scheduler: dict[str, Any]) -> str:
+    """One line under the tables."""
+    memory, zygotes = scheduler["memory"], scheduler["zygotes"]
+    of = "" if memory["budget"] is None else f" of {size(memory['budget'])}"
+    text = f"Memory: {size(memory['reserved'])}{of} reserved, {size(memory['used'])} in use"
+    if zygotes:
+        text += f"; {len(zygotes)} {'zygote' if len(zygotes) == 1 else 'zygotes'} with {size(memory['zygotes'])}"
+    return text
 
 
 def _grid(columns: Sequence[str], rows: Sequence[Sequence[object]], wide: bool, empty: str) -> Table | Text:

@@ -13,6 +13,7 @@ import typer
 from hearth.cli.connection import Client, Failure, find
 from hearth.cli.options import Data, Json
 from hearth.cli.output import out, show_json, table
+from hearth.settings import Settings
 
 if TYPE_CHECKING:
     from hearth.simulation import Report, Trace
@@ -64,7 +65,9 @@ def simulate(
         write(trace, _recorded(record, data))
     elif make is not None:
         write(trace, _made(make, arrivals=arrivals, rate=rate, models=models, seed=seed))
-    variants = [("defaults", dict[str, Any]())] + [(text, _settings(text)) for text in settings or ()]
+    plain = Settings()
+    usual = {name: value for name in SETTABLE if (value := getattr(plain, name)) is not None}
+    variants = [("defaults", usual)] + [(text, {**usual, **_settings(text)}) for text in settings or ()]
     try:
         played = read(trace)
         reports = [(name, replay(played, options)) for name, options in variants]

@@ -36,11 +36,39 @@ class LaneView(msgspec.Struct, frozen=True, kw_only=True):
     """One sentence: why it has the instances that it has."""
 
 
+class MemoryView(msgspec.Struct, frozen=True, kw_only=True):
+    """Bytes of the machine's memory."""
+
+    budget: int | None
+    """What instances may take together; None: as much as they like."""
+    reserved: int
+    """What is kept for those that there are."""
+    used: int
+    """What they take now."""
+    zygotes: int
+    """What zygotes take."""
+
+
+class ZygoteView(msgspec.Struct, frozen=True, kw_only=True):
+    """An interpreter with an environment's libraries imported, which makes boots short."""
+
+    id: str
+    environment: str
+    pid: int
+    memory: int
+    forks: int
+    """Instances that it has started."""
+    idle: float
+    """Seconds since the last of them."""
+
+
 class Overview(msgspec.Struct, frozen=True, kw_only=True):
     at: float
     paused: str | None
     """Why nothing new is started; None: it is."""
     lanes: tuple[LaneView, ...]
     """Those with somebody waiting or with instances."""
+    memory: MemoryView
+    zygotes: tuple[ZygoteView, ...] = ()
     broken: tuple[Breakdown, ...] = ()
     """Those that are given up."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import assert_never
 
+import msgspec
 from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
@@ -33,7 +34,7 @@ from hearth.bus.base import (
 from hearth.clock import Clock
 from hearth.domain.decision import Decided
 from hearth.domain.model import Version
-from hearth.domain.overview import Overview
+from hearth.domain.overview import MemoryView, Overview, ZygoteView
 from hearth.domain.prediction import Prediction
 from hearth.domain.priority import Priority
 from hearth.engine.alarms import Alarms
@@ -325,10 +326,18 @@ class Engine:
     # How it is doing: `bus.base.Desk`
 
     def overview(self) -> Overview:
+        hosts, zygotes = self._supervisor.hosts.values(), self._runtime.zygotes()
         return Overview(
             at=self._clock.now(),
             paused=self._dispatcher.paused,
             lanes=tuple(self._planner.lanes()),
+            memory=MemoryView(
+                budget=self._packing.machine.memory,
+                reserved=self._packing.reserved_memory(hosts),
+                used=self._packing.used_memory(hosts),
+                zygotes=sum(zygote.memory for zygote in zygotes),
+            ),
+            zygotes=tuple(ZygoteView(**msgspec.structs.asdict(zygote)) for zygote in zygotes),
             broken=tuple(self._breakdowns.all()),
         )
 

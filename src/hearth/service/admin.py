@@ -68,9 +68,10 @@ class Admin:
         found, lane = await (self._of_model(model, version) if model else self._of_deployment(deployment or ""))
         before = _lane(desk, lane.key)
         if before is not None and before.ready + before.booting >= before.maximum:
+            count = before.ready + before.booting
+            running = "One instance" if count == 1 else f"{count} instances"
             raise Conflict(
-                f"There are {before.ready + before.booting} instances of {found.model} already, as many as there may "
-                "be.",
+                f"{running} of {found.model} {'runs' if count == 1 else 'run'} already, as many as may.",
                 hint="Raise max_instances of the deployment, or max_instances_per_version of the server.",
             )
         self._bus.submit(BootInstance(version=found, lane=lane))

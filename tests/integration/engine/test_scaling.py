@@ -28,6 +28,14 @@ async def put(bench: Bench, target: str, **fields: Any) -> None:
     """As the service does."""
     await bench.store.scalings.put(Scaling(target=target, changed_at=bench.clock.now(), changed_by="ada", **fields))
     bench.bus.submit(ScalingChanged(target=target))
+    await followed(bench)
+
+
+async def followed(bench: Bench) -> None:
+    """Once the engine has read what is wanted."""
+    await settle()
+    await bench.engine._scalings._tasks.join()
+    await bench.engine._rollouts._tasks.join()
 
 
 def alive(bench: Bench, version: Version) -> int:
@@ -60,14 +68,20 @@ async def test_a_window_opens_and_closes(started: Callable[..., Any]) -> None:
     bench: Bench = await started(clock=clock, idle_timeout=60.0)
     version = await bench.version()
     await put(bench, version.model_id, warm=1, schedule="weekdays 8-19")
-    await settle()
-    await bench.advance(2 * HOUR - 1)
+    await bench.advance(HOUR)
+    await followed(bench)  # it is looked at each hour
+    await bench.advance(HOUR - 1)
     assert alive(bench, version) == 0
     await bench.advance(1)
     await until(bench, version, 1)
-    await bench.advance(11 * HOUR - 1)
+    for _ in range(10):
+        await bench.advance(HOUR)
+        await followed(bench)
+    await bench.advance(HOUR - 1)
     assert alive(bench, version) == 1
-    await bench.advance(61)
+    await bench.advance(1)
+    await followed(bench)
+    await bench.advance(60)
     assert alive(bench, version) == 0
     assert actions(bench) == [Action.BOOT, Action.IDLE]
 

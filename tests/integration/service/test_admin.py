@@ -51,7 +51,7 @@ async def test_an_instance_is_booted_and_stopped(bench: Bench, admin: Admin, bos
     assert (lane.version, lane.booting, lane.wanted) == (version.id, 1, 1)
     await bench.runtime.until(ready=1)
     (instance,) = bench.runtime.alive
-    with pytest.raises(Conflict, match="as many as there may be"):
+    with pytest.raises(Conflict, match="One instance of ada/model runs already, as many as may"):
         await admin.boot(boss, model="ada/model", version=version.id)
     bench.engine._supervisor._show()
     assert admin.instance(boss, instance.id).model == "ada/model"
