@@ -7,5 +7,6 @@ import "./tabs.js";
 import "./time.js";
 import "./toast.js";
 import "./dialog.js";
+import "./poll.js";
 import "./live.js";
 import "./output.js";
