@@ -128,7 +128,7 @@ def _look(client: Client, decisions: bool) -> Group:
         return Group(_grid(("WHEN", "WHAT", "MODEL", "WANTED", "INSTANCE", "BECAUSE"), rows, wide, "Nothing yet."))
     instances = client.call("GET", "admin/instances")["results"]
     scheduler = client.call("GET", "admin/scheduler")
-    parts: list[Table | Text] = []
+    parts: list[Table | Text | Group] = []
     if scheduler["paused"]:
         parts.append(Text(f"Paused: {scheduler['paused']}", style="bold"))
     parts.append(
@@ -157,22 +157,26 @@ def _memory(scheduler: dict[str, Any]) -> str:
     return text
 
 
-def _grid(columns: Sequence[str], rows: Sequence[Sequence[object]], wide: bool, empty: str) -> Table | Text:
-    """The last column is a sentence; where it does not fit beside the others, it has a line below."""
+def _grid(columns: Sequence[str], rows: Sequence[Sequence[object]], wide: bool, empty: str) -> Table | Text | Group:
+    """The last column is a sentence. Where there is no room for a table, each row is a few words and its sentence."""
     if not rows:
         return Text(empty)
     shown = [[("" if cell is None else str(cell)) for cell in row] for row in rows]
-    used = [n for n in range(len(columns) - 1) if wide or any(row[n] for row in shown)]
+    if not wide:
+        return Group(*(_card(columns, row) for row in shown))
     grid = Table(box=None, pad_edge=False, header_style="bold")
-    for n in used:
-        grid.add_column(columns[n], overflow="fold")
-    if wide:
-        grid.add_column(columns[-1], overflow="fold")
+    for column in columns:
+        grid.add_column(column, overflow="fold")
     for row in shown:
-        grid.add_row(*(Text(row[n]) for n in used), *([Text(row[-1])] if wide else []))
-        if not wide:
-            grid.add_row(Text("  " + row[-1], style="dim", overflow="fold"))
+        grid.add_row(*map(Text, row))
     return grid
+
+
+def _card(columns: Sequence[str], row: Sequence[str]) -> Text:
+    """`ada/app  waiting 3  ready 1`, and the sentence below."""
+    first, *others = row[:-1]
+    named = (f"{column.lower()} {cell}" for column, cell in zip(columns[1:], others, strict=False) if cell)
+    return Text(f"{'  '.join((first, *named))}\n  {row[-1]}", overflow="fold")
 
 
 def _instance(i: dict[str, Any]) -> tuple[object, ...]:

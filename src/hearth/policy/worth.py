@@ -75,7 +75,7 @@ def cheapest(residents: Sequence[Resident], amount: Callable[[Resident], int], s
     taken: list[Resident] = []
     total = 0
     best: list[Resident] | None = None
-    for resident in sorted(giving, key=lambda r: (r.loss / amount(r), -r.idle, r.id)):
+    for resident in sorted(giving, key=lambda r: (r.loss / amount(r), -r.idle)):
         if total + amount(resident) < short:
             taken.append(resident)
             total += amount(resident)
