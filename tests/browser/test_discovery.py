@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -179,6 +183,49 @@ def test_a_model_is_made_described_and_deleted(page: Page, accessible, complaint
     page.get_by_role("button", name="Delete this model").click()
     page.wait_for_url("**/admin")
     expect(page.get_by_text("made-here is deleted")).to_be_visible()
+
+
+def test_the_code_of_the_api_tab_runs(page: Page, greeter, server):
+    """As it stands on the page, with nothing but a token and the certificate in the environment."""
+    variables = server.environment()
+    page.goto(f"/{greeter.name}/api")
+    code = page.locator("h3:text-is('Run it') + .codebox pre").inner_text()
+    ran = subprocess.run([sys.executable, "-c", code], env=variables, capture_output=True, text=True, timeout=60)
+    assert (ran.stdout, ran.returncode) == ("Hello, world!\n", 0), ran.stderr
+    expect(page.get_by_role("region", name="Inputs")).to_contain_text("Whom to greet")
+    page.get_by_role("link", name="Node.js").click()
+    expect(page.locator("main")).to_contain_text("await replicate.run(")
+    page.get_by_role("link", name="cURL").click()
+    code = page.locator("h3:text-is('Run it') + .codebox pre").inner_text()
+    shell = shutil.which("curl") and subprocess.run(
+        ["sh", "-c", code], env={**variables, "CURL_CA_BUNDLE": server.connection.ca}, capture_output=True, text=True
+    )
+    assert not shell or json.loads(shell.stdout)["output"] == "Hello, world!"
+    expect(page.locator("main")).to_contain_text("webhook_events_filter")
+
+
+def test_a_version_has_a_page_of_its_own(page: Page, models, complaints):
+    first = models.write("changing", GREETER, public=False)
+    second = models.write("changing", GREETER.replace("Hello", "Goodbye"), public=False)
+    assert first.version != second.version
+    page.goto(f"/{first.name}/versions")
+    expect(page.locator("tbody tr")).to_have_count(2)
+    page.goto(f"/{first.name}/versions/{first.version}")
+    expect(page.locator(".pinned")).to_contain_text("there is a newer one")
+    page.locator("#in-prompt").fill("Ann")
+    page.locator("#run-button").click()
+    page.wait_for_url(f"**/versions/{first.version}?prediction=*")
+    expect(page.locator(".run:not([data-live])")).to_contain_text("Hello, Ann!")
+    page.get_by_role("group", name="Show the input as").get_by_role("button", name="Python").click()
+    expect(page.locator("#code pre")).to_contain_text(f"{first.name}:{first.version}")
+    page.goto(f"/{first.name}")
+    page.locator("#in-prompt").fill("Ann")
+    page.locator("#run-button").click()
+    expect(page.locator(".run:not([data-live])")).to_contain_text("Goodbye, Ann!")
+    page.goto(f"/{first.name}/versions")
+    page.locator("tbody tr").last.get_by_role("button", name="Delete").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(page.locator("tbody tr")).to_have_count(1)
 
 
 def test_a_model_for_language_models(page: Page, greeter):
