@@ -24,7 +24,8 @@ from rich.panel import Panel
 from rich.syntax import Syntax
 
 HERE = Path(__file__).parent
-MODELS = ("ocr", "search", "storyteller")
+KINDLING = "models/language/tiny"
+MODELS = {"ocr": HERE / "ocr", "search": HERE / "search", "kindling": HERE.parent / KINDLING}
 console = Console(highlight=False)
 began = time.monotonic()
 
@@ -49,7 +50,7 @@ def push(server: LiveServer) -> None:
 
     def one(name: str) -> None:
         start = time.monotonic()
-        command = server.command("push", str(HERE / name), f"admin/{name}", "--create", "--public")
+        command = server.command("push", str(MODELS[name]), f"admin/{name}", "--create", "--public")
         with subprocess.Popen(
             command, env=os.environ, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
         ) as run:
@@ -105,17 +106,18 @@ hits = replicate.run("admin/search", input={
     for hit in hits:
         console.print(f"{hit['score']:.2f}  {hit['text']}", style="green", markup=False)
 
-    say("A story, streamed word by word")
+    say("A language model of 6 MB, streamed token by token. It means well, and is often wrong")
     call(
         """
-for event in replicate.stream("admin/storyteller", input={"prompt": "The keeper", "max_tokens": 80, "seed": 7}):
+for event in replicate.stream("admin/kindling", input={"prompt": "Who are you?"}):
     print(event, end="")
 """
     )
-    story = {"prompt": "The keeper", "max_tokens": 80, "seed": 7}
-    for event in client.stream("admin/storyteller", input=story):
-        console.print(str(event), end="", style="green", markup=False)
-    console.print()
+    for prompt in ("Who are you?", "Define house.", "Use the word river in a sentence."):
+        console.print(prompt, style="bold", markup=False)
+        for event in client.stream("admin/kindling", input={"prompt": prompt, "seed": 2}):
+            console.print(str(event), end="", style="green", markup=False)
+        console.print()
 
 
 def main() -> None:
@@ -139,7 +141,7 @@ def main() -> None:
         if once:
             return
         console.print(f'\nTry it yourself:  eval "$(.venv/bin/hearth env --data {data / "hearth-data"})"')
-        console.print("                  .venv/bin/hearth run admin/storyteller -i prompt='The lamp'")
+        console.print("                  .venv/bin/hearth run admin/kindling -i prompt='What is a dog?'")
         console.print("Ctrl-C stops it.")
         try:
             while server.running:

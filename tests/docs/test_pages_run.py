@@ -50,6 +50,12 @@ def test_the_readme(desk: Any) -> None:
     assert desk.play("README.md") == 1
 
 
+def test_language_models(desk: Any) -> None:
+    desk.environ["HEARTH_DATA"] = str(desk.server.data)
+    desk.folder = ROOT
+    assert desk.play("docs/language-models.md") >= 7
+
+
 def test_a_backup_can_be_started(quickstart: int, desk: Any, tmp_path: Path) -> None:
     """`docs/operate.md` makes one in `backup`; a server on it has the model and runs it."""
     assert desk.play("docs/operate.md") == 1

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from hearth.testing.live import LiveServer
@@ -67,10 +68,18 @@ def test_like_meanings_have_like_vectors(server: LiveServer) -> None:
 
 def test_lines_of_a_file_become_an_array(server: LiveServer, tmp_path: Path) -> None:
     (tmp_path / "texts.jsonl").write_text('{"text": "one"}\n\n{"text": "two"}\n')
-    out = server.hearth(
-        "run", "admin/minilm", "-i", f"path=@{tmp_path / 'texts.jsonl'}", "-i", "convert_to_numpy=true", "--json"
-    ).stdout
-    assert json.loads(out)["output"].endswith("embeddings.npy")
+    output = tmp_path / "out"
+    server.hearth(
+        "run",
+        "admin/minilm",
+        "-i",
+        f"path=@{tmp_path / 'texts.jsonl'}",
+        "-i",
+        "convert_to_numpy=true",
+        "-o",
+        str(output),
+    )
+    assert np.load(next(output.glob("*.npy"))).shape == (2, 384)
 
 
 def test_nothing_to_embed_is_said(server: LiveServer) -> None:
