@@ -20,9 +20,20 @@ _TAIL = 4000
 """Characters of the logs' end in which progress is looked for."""
 
 
+MAX_DEPTH = 24
+MAX_NODES = 2000
+"""Values of a tree, all of them."""
+MAX_RAW = 200_000
+"""Bytes of JSON."""
+MAX_PIECES = 300
+"""Pieces that a page shows."""
+MAX_LOGS = 200_000
+"""Characters of logs that a page shows: the last ones."""
+
+
 class Piece(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
-    """text, image, audio, video, pdf, file, value, json."""
+    """text, image, audio, video, pdf, file, value, json; raw: JSON too large or too deep for a tree."""
     value: Any = None
     url: str = ""
     name: str = ""
@@ -58,7 +69,25 @@ def piece(value: Any, kind: OutputKind) -> Piece:
         return _file(value) if _is_file(value, kind) else Piece(kind="text", value=value)
     if isinstance(value, bool | int | float):
         return Piece(kind="value", value=value)
-    return Piece(kind="json", value=value)
+    return Piece(kind="json", value=value) if _shallow(value) else Piece(kind="raw", value=_cut(value))
+
+
+def _shallow(value: Any) -> bool:
+    """Whether it can be shown as a tree. Models return whatever they like."""
+    rest, count = [(value, 0)], 0
+    while rest:
+        item, depth = rest.pop()
+        count += 1
+        if depth > MAX_DEPTH or count > MAX_NODES:
+            return False
+        inner = item.values() if isinstance(item, dict) else item if isinstance(item, list) else ()
+        rest.extend((each, depth + 1) for each in inner)
+    return True
+
+
+def _cut(value: Any) -> str:
+    text = msgspec.json.encode(value)
+    return text.decode() if len(text) <= MAX_RAW else text[:MAX_RAW].decode("utf-8", "ignore") + "…"
 
 
 def text_of(output: Any, kind: OutputKind) -> str | None:

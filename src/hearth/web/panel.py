@@ -101,7 +101,7 @@ async def of(request: Request, prediction: Prediction) -> Panel:
         kind=kind,
         pieces=found,
         text=found[0].value if len(found) == 1 and found[0].kind == "text" else None,
-        logs=outputs.readable(prediction.logs),
+        logs=outputs.readable(_tail(prediction.logs)),
         status=status(request, prediction),
         waited=None if started is None else started - prediction.created_at,
         ran=None if started is None or completed is None else completed - started,
@@ -112,6 +112,13 @@ async def of(request: Request, prediction: Prediction) -> Panel:
         example=owns and await sharing.example(prediction.id),
         report=await _report(request, prediction) if prediction.error else None,
     )
+
+
+def _tail(logs: str) -> str:
+    """What a page shows of them: the last lines, from the beginning of one."""
+    if len(logs) <= outputs.MAX_LOGS:
+        return logs
+    return "… earlier lines are left out here\n" + logs[-outputs.MAX_LOGS :].partition("\n")[2]
 
 
 def status(request: Request, prediction: Prediction) -> Status:

@@ -15,6 +15,7 @@ from hearth.domain.file import parse_reference
 from hearth.web import assets, csrf
 from hearth.web.links import file_url
 from hearth.web.markdown import code, markdown
+from hearth.web.outputs import MAX_PIECES
 from hearth.web.request import Request
 from hearth.web.versions import type_name
 from hearth.web.widgets import limits, slider_step
@@ -50,7 +51,9 @@ class Renderer:
             type_name=type_name,
         )
         self._environment.tests.update(reference=lambda value: isinstance(value, str) and bool(parse_reference(value)))
-        self._environment.globals.update(static=assets.url, version=__version__, file_url=file_url)
+        self._environment.globals.update(
+            static=assets.url, version=__version__, file_url=file_url, max_pieces=MAX_PIECES
+        )
 
     def render(self, template: str, request: Request, /, **values: Any) -> bytes:
         if not request.csrf:

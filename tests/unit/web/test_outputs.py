@@ -79,3 +79,15 @@ def test_progress_is_what_the_last_line_says(logs: str, expected: Progress | Non
 
 def test_a_carriage_return_replaces_its_line() -> None:
     assert readable("a\r\nb\rc\nd") == "a\nc\nd"
+
+
+def test_what_is_too_much_for_a_tree_is_text() -> None:
+    deep: object = 1
+    for _ in range(500):
+        deep = [deep]
+    assert kinds(deep) == ["raw"]
+    assert kinds({"many": list(range(5000))}) == ["raw"]
+    (piece,) = pieces(["x" * 1000] * 1999, PLAIN)
+    assert piece.kind == "json"
+    (piece,) = pieces(["x" * 1000] * 2001, PLAIN)
+    assert len(piece.value) <= 200_001

@@ -3,6 +3,8 @@
 import { asMarkdown, dress } from "./output.js";
 
 const RETRY = 1000;
+const MOST = 300;
+const LOGS = 200000;
 let source = null;
 let following = "";
 let retry = 0;
@@ -34,9 +36,10 @@ const HANDLERS = {
   },
   piece(panel, html) {
     const box = part(panel, "pieces");
+    waited(panel);
+    if (box.childElementCount >= MOST) return; // the whole panel comes at the end
     box.insertAdjacentHTML("beforeend", html);
     if (box.querySelectorAll(".piece.image").length > 1) box.classList.add("gallery");
-    waited(panel);
   },
   log(panel, text) {
     const logs = part(panel, "logs");
@@ -44,7 +47,7 @@ const HANDLERS = {
     const follow = near(box);
     if (logs.hidden) logs.open = true;
     logs.hidden = false;
-    box.textContent = readable(box.textContent + text);
+    box.textContent = readable(box.textContent + text).slice(-LOGS);
     if (follow) box.scrollTop = box.scrollHeight;
   },
   done(panel, html) {
