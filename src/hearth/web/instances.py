@@ -92,7 +92,9 @@ async def stop(request: Request) -> Reply:
 
 
 async def retry(request: Request) -> Reply:
-    await request.services.admin.retry(request.signed_in, (await request.form()).get("version"))
+    form = await request.form()
+    owner, _, name = form.get("model").partition("/")
+    await request.services.models.retry(request.signed_in, owner, name, form.get("version"))
     return redirect("/instances", toast="Its setup is tried anew.")
 
 

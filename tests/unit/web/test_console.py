@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from datetime import date
+from types import SimpleNamespace
 
 import msgspec
 
+from hearth.domain.breakdown import Breakdown
 from hearth.domain.events import Event, Kind
+from hearth.domain.overview import MemoryView, Overview, ZygoteView
 from hearth.domain.prediction import PredictionKind
 from hearth.domain.sample import Sample
 from hearth.domain.usage import Used, day_of
@@ -14,7 +17,7 @@ from hearth.service.monitoring import series
 from hearth.service.usage import Line, Report
 from hearth.web import docs, plots
 from hearth.web.dashboard import moments
-from hearth.web.render import money, seconds, sentence, size
+from hearth.web.render import Renderer, money, seconds, sentence, size
 
 
 def test_what_follows_each_other_becomes_one_line():
@@ -88,3 +91,34 @@ def test_the_documentation_is_whole():
     assert sorted(linked) == sorted(known)
     assert 'href="/docs/operate#settings"' in known["web"].html
     assert 'id="settings"' in known["operate"].html
+
+
+def test_what_the_scheduler_knows_is_shown():
+    request = SimpleNamespace(
+        csrf="token", account=None, path="/instances", query={}, services=SimpleNamespace(now=lambda: 1000.0)
+    )
+    broken = Breakdown(
+        lane="k", version_id="b" * 64, model="ada/broken", because="setup said <b>no</b>", failures=5, at=940.0
+    )
+    zygote = ZygoteView(id="z", environment="e" * 64, pid=1, memory=7_000_000, forks=3, idle=61.0)
+    memory = MemoryView(budget=8_000_000_000, reserved=2_000_000_000, used=1, zygotes=0)
+    overview = Overview(at=1000.0, paused="New GPU", lanes=(), memory=memory, zygotes=(zygote,), broken=(broken,))
+    html = (
+        Renderer()
+        .render(
+            "parts/instances.html",
+            request,
+            overview=overview,
+            decisions=[],
+            instances=[],
+            memory=0,
+            badges={},
+            actions={},
+        )
+        .decode()
+    )
+    assert "New GPU" in html
+    assert "2.0 GB reserved of 8.0 GB" in html
+    assert "Setup said &lt;b&gt;no&lt;/b&gt;" in html
+    assert f'name="version" value="{"b" * 64}"' in html
+    assert "1 min 1 s" in html
