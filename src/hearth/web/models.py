@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from hearth.domain.instance import InstanceState
 from hearth.domain.model import Model, Version, cover
 from hearth.domain.prediction import Prediction
 from hearth.errors import NotFound
@@ -63,8 +64,21 @@ def values(request: Request, found: Subject, tab: str) -> dict[str, Any]:
         "owns": account is not None and account.id == found.model.account_id,
         "trainable": found.interface is not None and found.interface.trainable,
         "cover": cover(found.model, found.shown.example),
-        "hardware": {known.sku: known.name for known in request.services.models.hardware},
+        "hardware": next((h for h in request.services.models.hardware if h.sku == found.model.hardware), None),
+        "warmth": _warmth(request, found.version),
     }
+
+
+def _warmth(request: Request, version: Version | None) -> str:
+    """Whether a run starts at once: warm, booting, or cold. Instances of deployments are theirs alone."""
+    states = {
+        instance.state
+        for instance in request.services.bus.instances()
+        if version is not None and instance.version == version.id and instance.deployment is None
+    }
+    if states & {InstanceState.READY, InstanceState.BUSY}:
+        return "warm"
+    return "booting" if states & {InstanceState.STARTING, InstanceState.SETUP} else "cold"
 
 
 def example_input(prediction: Prediction | None) -> dict[str, Any]:
