@@ -22,3 +22,5 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: float
     about: str = ""
     """To tell them apart in a list: `Firefox on Linux`."""
+    token: str | None = None
+    """The hash of the API token that began it: it ends when that is disabled."""

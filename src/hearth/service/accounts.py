@@ -120,6 +120,7 @@ class Accounts:
         found = await self._store.accounts.disable_token(caller.id, name, self._clock.now())
         for hash in hashes:
             self._known.drop(hash)
+        self._tell()  # the browsers that it signed in are signed out
         if not found:
             raise NotFound(f"There is no token named {name!r}.")
 

@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from hearth import ids
 from hearth.clock import Clock
 from hearth.domain.account import Account
 from hearth.domain.session import Session, SessionKind
@@ -39,11 +40,14 @@ class Sessions:
         self._store, self._clock, self._key, self.life = store, clock, key, life
         self._known: Cache[str, tuple[Session, Account]] = Cache(clock, 4096, ttl)
 
-    async def start(self, account: Account, about: str = "", *, instead_of: str | None = None) -> str:
-        """A new session: the cookie's value. `instead_of`: the cookie that came with the request; its session ends."""
+    async def start(
+        self, account: Account, about: str = "", *, instead_of: str | None = None, token: str | None = None
+    ) -> str:
+        """A new session: the cookie's value. `instead_of`: the cookie that came with the request; its session ends.
+        `token`: the API token that signs in; its end is the session's."""
         if instead_of:
             await self.end(instead_of)
-        return (await self._make(account, SessionKind.BROWSER, about, self.life)).code
+        return (await self._make(account, SessionKind.BROWSER, about, self.life, token)).code
 
     async def account(self, cookie: str) -> Account | None:
         """Who is signed in with this cookie."""
@@ -102,7 +106,9 @@ class Sessions:
         """An account has other fields now: nothing that is remembered of it counts."""
         self._known.clear()
 
-    async def _make(self, account: Account, kind: SessionKind, about: str, life: float) -> Link:
+    async def _make(
+        self, account: Account, kind: SessionKind, about: str, life: float, token: str | None = None
+    ) -> Link:
         secret, now = secrets.token_urlsafe(32), self._clock.now()
         await self._store.sessions.add(
             Session(
@@ -112,6 +118,7 @@ class Sessions:
                 created_at=now,
                 expires_at=now + life,
                 about=about[:_ABOUT],
+                token=None if token is None else ids.token_hash(token),
             )
         )
         return Link(secret, now + life)

@@ -54,7 +54,7 @@ BATCH = (
     "id", "account_id", "model", "version", "total", "source", "created_at", "origin", "state", "because",
     "completed_at", "owner", "owned_until",
 )  # fmt: skip
-SESSION = ("hash", "account_id", "kind", "created_at", "expires_at", "about")
+SESSION = ("hash", "account_id", "kind", "created_at", "expires_at", "about", "token")
 TOKEN = ("hash", "account_id", "name", "created_at", "hint", "disabled_at", "priority")
 MODEL = (
     "id", "account_id", "owner", "name", "created_at", "visibility", "hardware", "description", "readme",
@@ -142,7 +142,7 @@ def token_of(row: Row) -> Token:
 
 
 def session_row(s: Session) -> Row:
-    return (s.hash, s.account_id, s.kind.value, s.created_at, s.expires_at, s.about)
+    return (s.hash, s.account_id, s.kind.value, s.created_at, s.expires_at, s.about, s.token)
 
 
 def session_of(row: Row) -> Session:

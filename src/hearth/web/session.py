@@ -28,9 +28,10 @@ def read(request: Request) -> str | None:
     return request.cookies.get(name(request)) or None
 
 
-async def begin(request: Request, account: Account) -> None:
-    """Sign the browser in with a fresh cookie; the session that it had ends."""
-    value = await request.services.sessions.start(account, _about(request), instead_of=read(request))
+async def begin(request: Request, account: Account, token: str | None = None) -> None:
+    """Sign the browser in with a fresh cookie; the session that it had ends. `token`: what it signed in with."""
+    sessions = request.services.sessions
+    value = await sessions.start(account, _about(request), instead_of=read(request), token=token)
     request.reply_headers.append(cookie(name(request), value, max_age=LIFE, secure=request.secure))
 
 

@@ -30,7 +30,7 @@ async def sign_in(request: Request) -> Reply:
             account = await signin.with_password(username, form.text("password") or "", where)
     except HearthError as error:
         return _form(request, error, way=way, username=username, next=next)
-    await session.begin(request, account)
+    await session.begin(request, account, form.get("token") if way == "token" else None)
     return redirect(_after(next))
 
 

@@ -93,3 +93,15 @@ async def test_a_password_is_set_changed_and_taken_away(store: Store, account: A
     assert await store.sessions.password(account.username) == (account, None)
     with pytest.raises(Conflict):
         await store.sessions.set_password("no such account", "one", NOW)
+
+
+async def test_sessions_end_with_the_token_that_began_them(store: Store, account: Account, make):
+    token, other = make.token(account), make.token(account, name="other")
+    for one in (token, other):
+        await store.accounts.add_token(one)
+    mine, theirs, free = session(account, token=token.hash), session(account, token=other.hash), session(account)
+    for one in (mine, theirs, free):
+        await store.sessions.add(one)
+    assert await store.accounts.disable_token(account.id, token.name, NOW)
+    assert [await store.sessions.get(s.hash) is None for s in (mine, theirs, free)] == [True, False, False]
+    assert (await store.sessions.get(theirs.hash))[0] == theirs

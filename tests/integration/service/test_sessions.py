@@ -25,8 +25,10 @@ class Door:
     def __init__(self, store: SQLiteStore) -> None:
         self.clock = FakeClock()
         self.store = store
-        self.accounts = Accounts(store=store, sealer=Sealer(Sealer.new_key()), clock=self.clock)
         self.sessions = Sessions(store=store, clock=self.clock, key=b"key", life=1000.0)
+        self.accounts = Accounts(
+            store=store, sealer=Sealer(Sealer.new_key()), clock=self.clock, changed=self.sessions.changed
+        )
         self.signin = SignIn(store=store, clock=self.clock, accounts=self.accounts, sessions=self.sessions, cost=CHEAP)
 
 
@@ -217,3 +219,12 @@ def test_a_password_is_kept_salted_with_its_parameters():
 
 def test_the_parameters_in_force_are_the_recommended_ones():
     assert passwords.make(GOOD).startswith("scrypt$32768$8$3$")
+
+
+async def test_a_disabled_token_takes_its_sessions_with_it_at_once(door: Door, ada: Account):
+    token = await door.accounts.new_token(ada, "taken")
+    taken, mine = await door.sessions.start(ada, token=token), await door.sessions.start(ada)
+    assert await door.sessions.account(taken) == ada
+    await door.accounts.disable_token(ada, "taken")
+    assert await door.sessions.account(taken) is None
+    assert await door.sessions.account(mine) == ada
