@@ -24,7 +24,7 @@ def serve(
     log_format: Annotated[str | None, typer.Option(help="text or json.")] = None,
 ) -> None:
     """Start the platform and leave it running until Ctrl-C."""
-    from hearth import compose  # pulls in every adapter: only this command pays for it
+    from hearth import compose, server  # pulls in every adapter: only this command pays for it
 
     flags = {"host": host, "port": port, "data": data, "tls": tls, "log_level": log_level, "log_format": log_format}
     try:
@@ -34,7 +34,7 @@ def serve(
 
     before = left_by_serve(settings.data)
 
-    def ready(started: compose.Started) -> None:
+    def ready(started: server.Started) -> None:
         token = started.token or (before.token if before else "")
         leave(settings.data, Connection(url=started.url, token=token, ca=started.ca))
         if started.new_token:
@@ -46,6 +46,6 @@ def serve(
         err.print(f"[bold]Hearth is ready at {started.url}[/bold]")
 
     try:
-        compose.serve(settings, ready, need_token=before is None or not before.token)
+        server.serve(settings, ready, need_token=before is None or not before.token)
     except compose.CannotStart as error:
         raise Failure(str(error), error.hint) from error
