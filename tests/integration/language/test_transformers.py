@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,8 @@ import numpy as np
 import pytest
 from engine import Card, Engine, Params, Request, load
 from engine.grammar import Shape
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+
+from .tiny import save
 
 torch = pytest.importorskip("torch", reason="torch is not installed: it is 800 MB")
 transformers = pytest.importorskip("transformers")
@@ -22,19 +22,6 @@ Seq2Seq: Any = importlib.import_module("engine.backends.transformers").Seq2Seq
 
 PROMPTS = [[7, 100, 33, 90, 21], [12, 11], [50]]
 SMALL = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
-
-
-def save(model: Any, path: Path) -> Path:
-    """A model's folder, with a byte-level tokenizer of 259 tokens."""
-    model.save_pretrained(path)
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    words = Tokenizer(models.BPE(vocab={c: n for n, c in enumerate(["<pad>", "</s>", "<s>", *alphabet])}, merges=[]))
-    words.pre_tokenizer, words.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
-    words.add_special_tokens(["<pad>", "</s>", "<s>"])
-    words.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 2)])
-    words.save(str(path / "tokenizer.json"))
-    (path / "tokenizer_config.json").write_text(json.dumps({"eos_token": "</s>", "bos_token": "<s>"}))
-    return path
 
 
 @pytest.fixture(scope="module", params=["llama", "mistral", "mixtral", "t5"])

@@ -17,6 +17,7 @@ from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText, AutoModelForSeq2SeqLM
 from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 
+from ..errors import wrong
 from .base import cores
 
 _HALF_FROM = 4 << 30
@@ -190,20 +191,23 @@ class Llava(Causal):
     _kind = AutoModelForImageTextToText
 
     def __init__(self, path: Path, *, slots: int) -> None:
-        from transformers import AutoProcessor
+        from transformers import AutoImageProcessor
 
         super().__init__(path, slots=slots)
         self.chunk = self.context  # a picture and the text around it belong together
-        self._pictures = AutoProcessor.from_pretrained(path, local_files_only=True).image_processor
+        self._pictures = AutoImageProcessor.from_pretrained(path, local_files_only=True)
 
     def start(self, prompt: Sequence[int], room: int, image: Any = None) -> tuple[State, list[int]]:
         state, tokens = State(), list(prompt)
         if image is None:
             return state, tokens
-        from PIL import Image
+        from PIL import Image, UnidentifiedImageError
 
-        with Image.open(image) as opened:
-            seen = self._pictures(images=opened.convert("RGB"), return_tensors="pt")
+        try:
+            with Image.open(image) as opened:
+                seen = self._pictures(images=opened.convert("RGB"), return_tensors="pt")
+        except (UnidentifiedImageError, OSError) as error:
+            raise wrong("image", f"not a picture that can be read: {error}") from None
         state.pixels = {"pixel_values": seen["pixel_values"].to(self._model.device, self._model.dtype)}
         vision, marker = self._model.config.vision_config, self._model.config.image_token_id
         patches = (vision.image_size // vision.patch_size) ** 2

@@ -1,0 +1,82 @@
+"""LLaVA on transformers, tiny and random: the picture is seen where the prompt says so."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from engine import Card, Params, Request, load
+from engine.errors import UserError
+
+from .tiny import save
+
+torch = pytest.importorskip("torch", reason="torch is not installed: it is 800 MB")
+transformers = pytest.importorskip("transformers")
+pictures = pytest.importorskip("PIL.Image")
+Llava: Any = importlib.import_module("engine.backends.transformers").Llava
+IMAGE = 259
+PATCHES = 16
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    vision = transformers.CLIPVisionConfig(
+        hidden_size=32, intermediate_size=48, num_hidden_layers=3, num_attention_heads=4, image_size=56, patch_size=14
+    )
+    text = transformers.LlamaConfig(
+        vocab_size=264, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, max_position_embeddings=256, eos_token_id=1,
+    )  # fmt: skip
+    model = transformers.LlavaForConditionalGeneration(
+        transformers.LlavaConfig(vision_config=vision, text_config=text, image_token_id=IMAGE)
+    )
+    folder = save(model, tmp_path_factory.mktemp("llava"), more=["<image>"])
+    transformers.CLIPImageProcessor(size={"shortest_edge": 56}, crop_size={"height": 56, "width": 56}).save_pretrained(
+        folder
+    )
+    return folder
+
+
+def picture(folder: Path, colour: str) -> Path:
+    path = folder / f"{colour}.png"
+    pictures.new("RGB", (80, 60), colour).save(path)
+    return path
+
+
+def test_a_picture_takes_the_place_of_its_token_and_is_seen(path: Path, tmp_path: Path) -> None:
+    backend = Llava(path, slots=2)
+    scores = []
+    for colour in ("red", "blue", "red"):
+        state, tokens = backend.start([5, IMAGE, 6], 64, picture(tmp_path, colour))
+        assert tokens == [5, *[IMAGE] * PATCHES, 6]
+        scores.append(backend.feed([(state, tokens)])[0])
+        assert state.length == PATCHES + 2
+    assert np.allclose(scores[0], scores[2])
+    assert not np.allclose(scores[0], scores[1])
+
+
+async def test_a_question_is_answered(path: Path, tmp_path: Path) -> None:
+    engine = load(Card(name="a/llava", kind="llava", template="<image>\n{prompt}"), {"MODEL_WEIGHTS": str(path)})
+    try:
+        params = Params(seed=1, max_tokens=5, min_tokens=5)
+        asked = Request(prompt="What is it?", params=params, image=picture(tmp_path, "red"))
+        generation = engine.generate(asked)
+        _ = [piece async for piece in generation]
+        assert generation.tokens == 5
+    finally:
+        engine.close()
+
+
+async def test_what_is_no_picture_is_refused(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "text.png").write_text("no picture")
+    engine = load(Card(name="a/llava", kind="llava", template="<image>\n{prompt}"), {"MODEL_WEIGHTS": str(path)})
+    try:
+        generation = engine.generate(Request(prompt="?", params=Params(seed=1), image=tmp_path / "text.png"))
+        with pytest.raises(UserError, match="image"):
+            _ = [piece async for piece in generation]
+    finally:
+        engine.close()
