@@ -104,17 +104,19 @@ def _useful(load: Load, slots: int) -> int:
     """How many instances will each have more to run than a boot takes, once that is over.
 
     Until then each slot of those that serve takes on one more per run; of those that boot, from half of the time on.
+    While all that run have gone on for longer than expected, none is counted on. Where a run takes as long as two
+    boots, everybody who will still wait is worth a slot.
     """
     run, boot = max(load.run or 0.0, load.running_for), load.boot or 0.0
     if run <= 0:
         return 0  # as far as anybody knows, the line is gone in a moment
-    served = slots * (load.ready + load.booting / 2) * boot / run
-    left = load.waiting - floor(min(served, load.waiting))
+    left = load.waiting
+    if load.running_for <= (load.run or 0.0):
+        left -= floor(min(slots * (load.ready + load.booting / 2) * boot / run, left))
     if left <= 0:
         return 0
     most = min(load.ready + ceil(left / slots), ceil((load.running + load.waiting) / slots))
-    worth = left * run / (boot * slots) if boot > 0 else most
-    return floor(min(worth, most))
+    return most if run >= 2 * boot else floor(min(left * run / (boot * slots), most))
 
 
 def ends(idle: float, timeout: float, waiting: int) -> bool:

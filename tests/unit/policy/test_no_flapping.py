@@ -15,7 +15,7 @@ import heapq
 from itertools import count
 
 import msgspec
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hearth.policy.autoscale import PATIENCE, Load, decide, ends
@@ -115,6 +115,7 @@ lanes = st.builds(
 )
 
 
+@settings(deadline=None)  # histories differ in length
 @given(lanes, histories)
 def test_boots_are_bounded_in_every_span_of_time(lane: Lane, history: list[tuple[float, float]]) -> None:
     lane.play(history)
@@ -123,6 +124,7 @@ def test_boots_are_bounded_in_every_span_of_time(lane: Lane, history: list[tuple
     assert len(lane.boots) <= len(history)
 
 
+@settings(deadline=None)  # histories differ in length
 @given(lanes, histories)
 def test_everybody_is_served_and_nothing_is_left(lane: Lane, history: list[tuple[float, float]]) -> None:
     lane.play(history)
@@ -131,6 +133,7 @@ def test_everybody_is_served_and_nothing_is_left(lane: Lane, history: list[tuple
     assert len(lane.ended) == len(lane.boots)
 
 
+@settings(deadline=None)  # histories differ in length
 @given(lanes, histories, seconds)
 def test_nobody_waits_for_long_where_there_is_room(lane: Lane, history: list[tuple[float, float]], run: float) -> None:
     lane.maximum, lane.run = len(history), run
