@@ -12,6 +12,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Api, Complaints, Models
 
+SVG = "<svg xmlns='http://www.w3.org/2000/svg'><script>document.title='owned'</script></svg>"
 SCRIPT = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
 
 
@@ -203,6 +204,36 @@ def test_logs_and_errors_run_no_script(page: Page, models: Models, api: Api):
     page.goto(f"/p/{ended['id']}")
     expect(page.locator(".timeline")).to_contain_text("onerror")
     assert page.title() != "owned"
+
+
+def test_outputs_readmes_and_pictures_run_no_script(page: Page, models: Models, api: Api, complaints: Complaints):
+    complaints.expect(
+        "Blocked script execution in", 'violates the following Content Security Policy directive: "img-src'
+    )
+    code = (
+        "from cog import BasePredictor, Path\n\nclass Predictor(BasePredictor):\n"
+        f"    def predict(self) -> list[Path]:\n        Path('a.svg').write_text({SVG!r})\n"
+        f"        Path('b.html').write_text({SCRIPT!r})\n        return [Path('a.svg'), Path('b.html')]\n"
+    )
+    drawn = models.write("hostile-files", code)
+    files = api.run(drawn, {})
+    words = models.write(
+        "hostile-words",
+        "from cog import BasePredictor\n\nclass Predictor(BasePredictor):\n"
+        f"    def predict(self) -> str:\n        return {SCRIPT + '[x](javascript:alert(1))'!r}\n",
+    )
+    said = api.run(words, {})
+    api("PATCH", f"models/{words.name}", json={"readme": f"# Hi\n\n{SCRIPT}\n\n[x](javascript:alert(1))"})
+    for path in (f"/p/{files['id']}", f"/p/{said['id']}", f"/{words.name}/readme", f"/{words.name}"):
+        page.goto(path)
+        page.wait_for_load_state("networkidle")
+        assert page.title() != "owned", path
+        assert page.locator("a[href^='javascript']").count() == 0, path
+    for url in files["output"]:
+        page.goto(url)
+        assert page.title() != "owned", url
+        reply = page.request.get(url)
+        assert "sandbox" in reply.headers["content-security-policy"], url
 
 
 # Deployments
