@@ -46,7 +46,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     public_url: str | None = None
     """How callers reach this server, if a proxy stands before it. Default: what each request says."""
     trust_proxy: bool = False
-    """Believe X-Forwarded-Proto and X-Forwarded-Host."""
+    """Believe X-Forwarded-Proto, X-Forwarded-Host and, of who tries to sign in, X-Forwarded-For."""
 
     database: str | None = None
     """`postgresql://…`; default: SQLite in the data folder."""
