@@ -39,6 +39,8 @@ from typing import Any
 LENGTH = struct.Struct("!I")
 SHIM_FD = 9
 """The largest that a POSIX shell can name."""
+STARTED = b"started "
+"""What a leader says before it becomes the server; an error follows if it could not."""
 HARMLESS = ("/dev/null", "/dev/urandom", "/dev/random", "/dev/zero")
 ALL = "*"
 GPU = ("/dev/nvidia", "/dev/dri", "/dev/kfd")
@@ -180,7 +182,7 @@ def launch(
     """Forks an instance: `argv`, `env`, `cwd`, `markers` (see `show`), `shim` (a folder for PATH); descriptors of
     standard input, of output and errors, and of the pipe that the environment variable `alive` is to name.
 
-    Returns None in the zygote, after an answer with the pids of leader and worker; in the worker, what to run.
+    Returns None in the zygote, after an answer with the leader's pid; in the worker, what to run.
     """
     if len(fds) != 3 or threads() > 1:
         raise Unfit("it is not as it was when it was made")
@@ -203,10 +205,10 @@ def launch(
     os.close(write)
     with open(read, "rb") as pipe:
         said = pipe.read()
-    if not said.isdigit():
+    if said != STARTED:
         os.waitpid(leader, 0)
-        raise OSError(said.decode(errors="replace") or "the leader died")
-    send(control, {"leader": leader, "worker": int(said)})
+        raise OSError(said.removeprefix(STARTED).decode(errors="replace") or "the leader died")
+    send(control, {"leader": leader})
     return None
 
 
@@ -237,7 +239,7 @@ def lead(request: dict[str, Any], fds: list[int], write: int, adjustment: str) -
     worker = os.fork()
     if worker != 0:
         ours.close()
-        os.write(write, str(worker).encode())
+        os.write(write, STARTED)
         os.dup2(theirs.fileno(), SHIM_FD)
         os.execve(request["argv"][0], request["argv"], {**env, "PATH": request["shim"] + os.pathsep + env["PATH"]})
     os.close(write)

@@ -181,7 +181,7 @@ class Boot:
         home = self._home
         write_shim(home.shim)
 
-        async def fork(pipes: Pipes) -> tuple[Forked, int]:
+        async def fork(pipes: Pipes) -> Forked:
             return await zygote.fork(
                 pipes,
                 cog_instance.command(self._environment),

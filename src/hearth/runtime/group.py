@@ -45,8 +45,8 @@ class Pipes(NamedTuple):
     alive: int
 
 
-Fork = Callable[[Pipes], Awaitable[tuple[Leader, int]]]
-"""Starts the leader in a session of its own, by another way than `start`, and its first child; that one's pid."""
+Fork = Callable[[Pipes], Awaitable[Leader]]
+"""Starts the leader in a session of its own, by another way than `start`."""
 
 
 class Group:
@@ -55,8 +55,6 @@ class Group:
 
     def __init__(self, leader: Leader, alive: int, printed: Printed, marker: str | None) -> None:
         self.pid = leader.pid
-        self.roots = [leader.pid]
-        """Processes that nobody of the group has started: the leader, and who was forked with it."""
         loop = asyncio.get_running_loop()
         self.exited: asyncio.Future[int | None] = loop.create_future()
         self.worker: asyncio.Future[int | None] = loop.create_future()
@@ -101,15 +99,13 @@ class Group:
         with _pipes() as (pipes, ours):
             forking = asyncio.ensure_future(fork(pipes))
             try:
-                leader, worker = await asyncio.shield(forking)
+                leader = await asyncio.shield(forking)
             except asyncio.CancelledError:
                 await asyncio.wait([forking])
                 if forking.exception() is None:
-                    await cls._of(forking.result()[0], pipes, ours, marker, on_line).end()
+                    await cls._of(forking.result(), pipes, ours, marker, on_line).end()
                 raise
-            group = cls._of(leader, pipes, ours, marker, on_line)
-            group.roots.append(worker)
-            return group
+            return cls._of(leader, pipes, ours, marker, on_line)
 
     @classmethod
     def _of(

@@ -54,8 +54,6 @@ class Members(Protocol):
     """The processes of an instance."""
 
     pid: int
-    roots: list[int]
-    """Those that none of them has started."""
 
     def kill(self) -> None: ...
 
@@ -125,9 +123,13 @@ class Confinement:
         """From now on. What its processes start is held too."""
         self._members = members
         self._kills_before = _machine_kills()
-        for pid in members.roots:
-            with contextlib.suppress(ProcessLookupError):  # it ended at once
-                self._bind(pid)
+        # A forked instance has its worker already, and on a busy machine a started one may be faster than we are.
+        held: set[int] = set()
+        while new := {p.pid for p in processes.family(members.pid) if p.alive} - held:
+            for pid in new:
+                with contextlib.suppress(ProcessLookupError):  # it ended at once
+                    self._bind(pid)
+            held |= new
         self.work()
 
     def work(self) -> None:

@@ -129,7 +129,7 @@ class Zygote:
         folder: Path,
         shim: Path,
         markers: Mapping[str, str],
-    ) -> tuple[Forked, int]:
+    ) -> Forked:
         """Starts an instance: `command` in a session of its own, and a worker for it, which the script `python` in
         `shim` finds. `markers`: the variables by which its processes are known. Raises Refused."""
         request = {
@@ -146,7 +146,7 @@ class Zygote:
             if "refused" not in answer:
                 raise Refused("the zygote gave an answer that makes no sense", broken=True)
             raise Refused(str(answer["refused"]))
-        return Forked(int(answer["leader"]), self), int(answer["worker"])
+        return Forked(int(answer["leader"]), self)
 
     def reap(self, pid: int) -> None:
         with contextlib.suppress(OSError):  # it is gone, or so busy that the next one tells it
