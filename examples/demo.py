@@ -113,7 +113,7 @@ for event in replicate.stream("admin/kindling", input={"prompt": "Who are you?"}
     print(event, end="")
 """
     )
-    for prompt in ("Who are you?", "Define house.", "Use the word river in a sentence."):
+    for prompt in ("Who are you?", "What is a ship?", "Use the word river in a sentence."):
         console.print(prompt, style="bold", markup=False)
         for event in client.stream("admin/kindling", input={"prompt": prompt, "seed": 2}):
             console.print(str(event), end="", style="green", markup=False)

@@ -18,10 +18,10 @@ from train import END, SPECIAL, USER
 
 NAME = "Kindling"
 LICENSE = "WordNet-3.0"
+# It was taught nothing with a system message, and is the worse for one: there is no place for it.
 TEMPLATE = (
     "{% for message in messages %}"
-    "{% if message['role'] == 'system' %}<|system|>{{ message['content'] }}"
-    "{% elif message['role'] == 'user' %}<|user|>{{ message['content'] }}"
+    "{% if message['role'] == 'user' %}<|user|>{{ message['content'] }}"
     "{% elif message['role'] == 'assistant' %}<|assistant|>{{ message['content'] }}<|end|>"
     "{% endif %}{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
