@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from ipaddress import ip_address
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ import msgspec
 import prometheus_client
 
 from hearth import handbook, keys
+from hearth.api import batches
 from hearth.api.app import Api, Options, Services, create_app
 from hearth.api.metrics import Metrics
 from hearth.api.shapes import Shapes
@@ -304,7 +306,9 @@ def _web(ground: _Ground, services: Services) -> Web:
             return encode(services.wire.training(prediction, origin), origin)
         return encode(await services.wire.read(prediction, origin), origin)
 
-    return Web(WebServices(**shared, render=render, now=ground.clock.now), WebOptions(**options))
+    results = partial(batches.lines, services.batches)
+    made = WebServices(**shared, render=render, render_batch=results, now=ground.clock.now)
+    return Web(made, WebOptions(**options))
 
 
 def _machine(settings: Settings, gpus: Sequence[tuple[str, Device]]) -> Machine:

@@ -16,6 +16,7 @@ from hearth.api.wire import moment
 from hearth.domain.batch import Batch
 from hearth.domain.prediction import Phase, Prediction
 from hearth.errors import InvalidRequest, Pointer
+from hearth.service.batches import Batches
 
 
 class CreateBatch(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,11 +107,13 @@ async def results(request: Request) -> Stream:
     if not after.removeprefix("-").isdecimal():
         raise InvalidRequest(errors=(Pointer("/after", "after: must be the position of a row"),))
     name = f'attachment; filename="{batch.id}.jsonl"'.encode()
-    return Stream(_lines(request, batch, int(after)), Content.LINES.encode(), 200, [(b"content-disposition", name)])
+    body = lines(request.services.batches, batch, request.origin, int(after))
+    return Stream(body, Content.LINES.encode(), 200, [(b"content-disposition", name)])
 
 
-async def _lines(request: Request, batch: Batch, after: int) -> AsyncGenerator[bytes, None]:
-    async for result in request.services.batches.results(batch, after=after):
+async def lines(batches: Batches, batch: Batch, origin: str, after: int = -1) -> AsyncGenerator[bytes, None]:
+    """The results behind a place, each as a line of JSON, with addresses under an origin."""
+    async for result in batches.results(batch, after=after):
         made = result.prediction
         body = ResultBody(
             position=result.position,
@@ -121,7 +124,7 @@ async def _lines(request: Request, batch: Batch, after: int) -> AsyncGenerator[b
             id=None if made is None else made.id,
             metrics={} if made is None else made.metrics,
         )
-        yield wire.encode(body, request.origin) + b"\n"
+        yield wire.encode(body, origin) + b"\n"
 
 
 def _status(prediction: Prediction | None) -> str:

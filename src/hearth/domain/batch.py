@@ -58,7 +58,8 @@ class RowsInvalid(Exception):
 
 
 def rows(text: str, format: str) -> list[dict[str, Any]]:
-    """The rows of a table: `csv` with a header, `jsonl`, or `json` (a list of objects). Raises RowsInvalid."""
+    """The rows of a table: `csv` with a header (between tabs, if that has one: so do spreadsheets copy), `jsonl`, or
+    `json` (a list of objects). Raises RowsInvalid."""
     if format == "csv":
         return _csv(text)
     if format == "json":
@@ -70,7 +71,13 @@ def rows(text: str, format: str) -> list[dict[str, Any]]:
 def format_of(name: str) -> str:
     """By a file's name: `csv`, `json`, else `jsonl`."""
     ending = name.rpartition(".")[2].lower()
-    return ending if ending in ("csv", "json") else "jsonl"
+    return {"csv": "csv", "tsv": "csv", "json": "json"}.get(ending, "jsonl")
+
+
+def guess(text: str) -> str:
+    """The format of a text that somebody typed or pasted."""
+    start = text.lstrip("\ufeff \t\r\n")[:1]
+    return "jsonl" if start == "{" else "json" if start == "[" else "csv"
 
 
 def variables(template: Any) -> list[str]:
@@ -98,7 +105,9 @@ def inputs(template: Mapping[str, Any], table: Sequence[Mapping[str, Any]]) -> l
 
 
 def _csv(text: str) -> list[dict[str, Any]]:
-    reader = csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True)
+    text = text.removeprefix("\ufeff")
+    between = "\t" if "\t" in text.partition("\n")[0] else ","
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=between, strict=True)
     try:
         header = [name.strip() for name in next(reader, [])]
         if not header or not all(header) or len(set(header)) < len(header):

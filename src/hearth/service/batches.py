@@ -21,28 +21,26 @@ from hearth.blobs.base import Blobs
 from hearth.bus.base import Bus
 from hearth.clock import Clock
 from hearth.domain.account import Account
-from hearth.domain.batch import Batch, BatchState, Item, RowsInvalid, inputs, rows
+from hearth.domain.batch import Batch, BatchState, Item
 from hearth.domain.prediction import Phase, Prediction
 from hearth.domain.priority import Priority
-from hearth.domain.schema import InputSchema
-from hearth.errors import HearthError, InvalidInput, InvalidRequest, InvalidVersion, LineFull, NotFound, Pointer
+from hearth.errors import HearthError, InvalidRequest, InvalidVersion, LineFull, NotFound, Pointer
 from hearth.service.predictions import Predictions
+from hearth.service.tables import Prepared, prepared
 from hearth.service.versions import Resolver
 from hearth.store.base import Cursor, Page, Store
 
 log = logging.getLogger(__name__)
 
-MOST = 100_000
-"""Inputs in one batch."""
 WINDOW = 32
 """Predictions of one batch that wait or run at the same time: enough to fill instances that run several, few enough
 that a canceled batch leaves nothing behind."""
 LEASE = 30.0
 """Seconds for which a claim is believed."""
+_AT_ONCE = 1000
+"""Results that are read together."""
 LOOK = 5.0
 """Seconds between looks at the store: ends in other processes have no news here."""
-_SHOWN = 5
-"""Wrong rows that an error names."""
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,20 +88,17 @@ class Batches:
         Raises InvalidVersion, and InvalidRequest with the first wrong rows.
         """
         found = await self._versions.resolve(caller, version=version)
-        try:
-            made = inputs(template, await asyncio.to_thread(rows, text, format))
-        except RowsInvalid as error:
-            raise _wrong(f"rows: {error}") from error
-        if not 1 <= len(made) <= MOST:
-            raise _wrong(f"rows: there are {len(made)}; a batch has 1 to {MOST:,}")
-        lines = await asyncio.to_thread(_checked, found.schema, made)
+        table = await asyncio.to_thread(prepared, found.schema, template, text, format)
+        if table.wrong:
+            raise InvalidRequest(errors=tuple(Pointer("/rows", f"rows: {why}") for why in table.wrong))
+        lines = await asyncio.to_thread(_lines, table.inputs)
         id = ids.sortable()
         batch = Batch(
             id=id,
             account_id=caller.id,
             model=found.version.model,
             version=found.version.id,
-            total=len(made),
+            total=len(lines),
             source=f"batches/{id}",
             created_at=self._clock.now(),
             origin=origin,
@@ -112,6 +107,13 @@ class Batches:
         await self._store.batches.create(batch)
         self._wake.set()
         return batch
+
+    async def preview(
+        self, caller: Account, *, version: str, template: Mapping[str, Any], text: str, format: str
+    ) -> Prepared:
+        """What `create` would run; nothing is run or stored. Raises InvalidVersion."""
+        found = await self._versions.resolve(caller, version=version)
+        return await asyncio.to_thread(prepared, found.schema, template, text, format)
 
     async def get(self, caller: Account, id: str) -> Batch:
         """Raises NotFound."""
@@ -145,16 +147,17 @@ class Batches:
             await self._cancel_open(caller, batch)
         return await self.get(caller, id)
 
-    async def results(self, batch: Batch, *, after: int = -1) -> AsyncIterator[Result]:
-        """All inputs behind a place, in order, with what became of them so far."""
-        made = await self._inputs(batch)
-        position = after + 1
-        while position < len(made):
-            items = await self._store.batches.items(batch.id, after=position - 1)
+    async def results(self, batch: Batch, *, after: int = -1, count: int | None = None) -> AsyncIterator[Result]:
+        """The inputs behind a place, `count` or all, in order, with what became of them so far."""
+        lines = (await self._blobs.get(batch.source)).split(b"\n")
+        position, last = after + 1, len(lines) if count is None else min(len(lines), after + 1 + count)
+        while position < last:
+            items = await self._store.batches.items(batch.id, after=position - 1, limit=min(last - position, _AT_ONCE))
             found = {item.position: await self._store.predictions.get(item.prediction_id) for item in items}
-            end = items[-1].position + 1 if items else len(made)
+            end = min(items[-1].position + 1, last) if items else last
             for place in range(position, end):
-                yield Result(position=place, input=made[place], prediction=found.get(place))
+                input = msgspec.json.decode(lines[place])
+                yield Result(position=place, input=input, prediction=found.get(place))
             position = end
 
     async def run(self) -> None:
@@ -292,21 +295,5 @@ class _Feeder:
                 self._over(id)
 
 
-def _checked(schema: InputSchema, made: Sequence[dict[str, Any]]) -> list[bytes]:
-    """The inputs as lines. Raises InvalidRequest that names the first wrong rows."""
-    lines, wrong = [], []
-    for number, input in enumerate(made, 1):
-        try:
-            schema.check(input)
-        except InvalidInput as error:
-            wrong.append(f"row {number}: " + "; ".join(f"{f.field}: {f.description}" for f in error.fields))
-            if len(wrong) == _SHOWN:
-                break
-        lines.append(json.dumps(input, ensure_ascii=False).encode())
-    if wrong:
-        raise InvalidRequest(errors=tuple(Pointer("/rows", f"rows: {text}") for text in wrong))
-    return lines
-
-
-def _wrong(detail: str) -> InvalidRequest:
-    return InvalidRequest(errors=(Pointer("/rows", detail),))
+def _lines(made: Sequence[dict[str, Any]]) -> list[bytes]:
+    return [json.dumps(input, ensure_ascii=False).encode() for input in made]

@@ -18,6 +18,7 @@ HTML = b"text/html; charset=utf-8"
 JSON = b"application/json"
 TEXT = b"text/plain; charset=utf-8"
 EVENTS = b"text/event-stream"
+LINES = b"application/jsonl"
 TOAST = "hearth_toast"
 """A cookie: one sentence that the next page shows once."""
 _MAX_TOAST = 300

@@ -5,6 +5,8 @@ from __future__ import annotations
 from hearth.web import (
     account,
     assets,
+    batch_form,
+    batches,
     collections,
     compare,
     create,
@@ -37,6 +39,8 @@ ROUTES: tuple[Route, ...] = (
     *create.ROUTES,
     *account.ROUTES,
     *dashboard.ROUTES,
+    *batches.ROUTES,
+    *batch_form.ROUTES,
     *deployments.ROUTES,
     *instances.ROUTES,
     *collections.ROUTES,

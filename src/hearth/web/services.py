@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import msgspec
 
 if TYPE_CHECKING:
     from hearth.bus.base import Bus
+    from hearth.domain.batch import Batch
     from hearth.domain.prediction import Prediction
     from hearth.service.accounts import Accounts
     from hearth.service.admin import Admin
+    from hearth.service.batches import Batches
     from hearth.service.collections import Collections
     from hearth.service.deployments import Deployments
     from hearth.service.examples import Examples
@@ -61,8 +63,11 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     monitoring: Monitoring
     scalings: Scalings
     admin: Admin
+    batches: Batches
     bus: Bus
     render: Callable[[Prediction, str], Awaitable[bytes]]
     """A prediction as the API gives it, with addresses under an origin."""
+    render_batch: Callable[[Batch, str], AsyncGenerator[bytes, None]]
+    """The results of a batch as lines of JSON, likewise."""
     now: Callable[[], float]
     """Seconds since 1970."""

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hearth.domain.batch import RowsInvalid, format_of, inputs, rows, variables
+from hearth.domain.batch import RowsInvalid, format_of, guess, inputs, rows, variables
 
 names = st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True)
 cells = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1)
@@ -83,3 +83,12 @@ def test_a_row_that_lacks_a_variable_is_named() -> None:
 )
 def test_a_format_is_told_by_its_name(name: str, format: str) -> None:
     assert format_of(name) == format
+
+
+def test_rows_copied_from_a_spreadsheet_have_tabs_between() -> None:
+    assert rows("name\tsaid\nAlice\thello, there\n", "csv") == [{"name": "Alice", "said": "hello, there"}]
+
+
+def test_what_somebody_typed_tells_its_format() -> None:
+    assert [guess(t) for t in (' {"a": 1}', "\n[{}]", "a,b\n1,2", "")] == ["jsonl", "json", "csv", "csv"]
+    assert format_of("table.TSV") == "csv"

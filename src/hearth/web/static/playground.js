@@ -58,6 +58,15 @@ for (const button of form?.querySelectorAll("[data-view-button]") ?? []) {
   button.addEventListener("click", () => show(button.value));
 }
 
+// A button that leaves with what the form holds: not a run of htmx, but a page of its own.
+for (const button of form?.querySelectorAll("[data-leave]") ?? []) {
+  button.addEventListener("click", (event) => {
+    event.preventDefault();
+    form.action = button.formAction;
+    HTMLFormElement.prototype.submit.call(form);
+  });
+}
+
 // Sliders and their numbers follow each other; JSON says at once when it is none.
 document.addEventListener("input", (event) => {
   const { target } = event;
