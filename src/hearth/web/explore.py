@@ -49,15 +49,12 @@ async def explore(request: Request) -> Reply:
     page = await request.services.models.page(paging.cursor(request), by=by, limit=24)
     first = "cursor" not in request.query
     collections = (await request.services.collections.page(limit=12)).items if first else []
-    own = (await request.services.models.mine(request.account, limit=4)).items if request.account and first else []
     return request.page(
         "explore.html",
         cards=await cards(request, page.items),
         pages=paging.links(request, page),
         order=order if order in _ORDERS else "updated",
         collections=collections,
-        own=await cards(request, list(own)),
-        first=first,
     )
 
 
