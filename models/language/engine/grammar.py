@@ -111,7 +111,7 @@ class Grammars:
         if source is None:
             return None
         if self._words is None:
-            self._words = LLTokenizer(TokenizerWrapper(_Words(self._tokenizer)))
+            self._words = LLTokenizer(TokenizerWrapper(_Words(self._tokenizer)), eos_token=sorted(self._tokenizer.ends))
         if problem := LLMatcher.validate_grammar(source, self._words):
             raise wrong(_given(shape), problem.removeprefix("ERROR: "))
         return Constraint(LLMatcher(self._words, source), self._vocab)

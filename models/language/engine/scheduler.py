@@ -152,10 +152,10 @@ class Scheduler:
         return token
 
     def _say(self, sequence: Running, token: int) -> None:
-        job, ended = sequence.job, None
-        text = ""
+        job, text = sequence.job, ""
+        ended: Reason | None = None
         if token in job.ends:
-            ended: Reason | None = "stop"
+            ended = "stop"
         else:
             sequence.made += 1
             sequence.pending = [token]

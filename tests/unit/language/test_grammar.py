@@ -6,14 +6,16 @@ import asyncio
 import json
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import jsonschema
+import numpy as np
 import pytest
 from engine import Engine, Params, Request, UserError
 from engine.backends.numpy_llama import NumpyLlama
 from engine.gguf import File
-from engine.grammar import Shape, strict
+from engine.grammar import Grammars, Shape, strict
 from engine.scheduler import Scheduler
 from engine.testing import random_gguf
 from engine.tokenizer import from_gguf
@@ -142,3 +144,12 @@ def test_a_text_that_ran_out_of_tokens_says_so(engine_of: Callable[..., Engine])
         return generation.complete
 
     assert asyncio.run(run()) is False
+
+
+def test_any_token_that_ends_a_turn_ends_a_shape(tmp_path: Path) -> None:
+    words = from_gguf(File(random_gguf(tmp_path / "m.gguf")))
+    words.ends = frozenset([0, 3])
+    constraint = Grammars(words, words.vocab).constraint(Shape(regex="a?"))
+    assert constraint is not None
+    allowed = {int(token) for token in np.flatnonzero(constraint.allowed())}
+    assert allowed == {0, 3, *words.encode("a")}
