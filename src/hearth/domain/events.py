@@ -32,7 +32,7 @@ class Kind(StrEnum):
     RETURNED = "returned"
     """Put back in the queue: the machine failed, not the model. data: {"because": sentence}."""
     CANCEL_REQUESTED = "cancel_requested"
-    """Somebody asked for the end. data: {"because": "user"|"deadline"|"time limit"|…, "by": username, if it was one}."""
+    """Somebody asked for the end. data: {"because": "user"|"deadline"|"time limit"|…, "by": username, if any}."""
     STOPPING = "stopping"
     """A step on the way to the end that was asked for. data: {"step": "asked"|"grace over"|"killed", "instance": id,
     "because": sentence}."""

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 _FOREVER = 24 * 3600.0
 _LEAST = 1e-4
-"""Seconds. What is left of a wait by rounding must not set an alarm for now, again and again while time stands still."""
+"""Seconds. What is left of a wait by rounding must not set an alarm for now, again and again as time stands still."""
 _CLEAN_FROM = 64
 """Canceled alarms stay in the heap until they are due or outnumber the others, from this many on."""
 

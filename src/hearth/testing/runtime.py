@@ -119,7 +119,7 @@ def crashes(
     after: tuple[Any, ...] = (),
     shortage: Shortage | None = None,
 ) -> Model:
-    """Takes its instance down, before or after the start, having yielded `after`; for lack of memory with `shortage`."""
+    """Takes its instance down, before or after the start, having yielded `after`; `shortage`: for lack of memory."""
 
     async def model(run: FakeRun) -> Outcome:
         if started:

@@ -32,8 +32,8 @@ async def test_a_broken_version_fails_at_once_and_says_how_to_try_again(started:
     prediction = await bench.run(version)
     assert prediction.phase is Phase.FAILED
     assert prediction.error == (
-        "The model's setup failed: no weights. That was the 5th time in a row, so it is not tried again: push the model "
-        f"again, or ask for another try: hearth models retry ada/model:{version.id[:12]}\n"
+        "The model's setup failed: no weights. That was the 5th time in a row, so it is not tried again: push the "
+        f"model again, or ask for another try: hearth models retry ada/model:{version.id[:12]}\n"
         "Last log lines:\nloading weights"
     )
     assert len(bench.runtime.specs) == LIMIT
