@@ -23,6 +23,8 @@ STATES = {
     "failed": ("Failed", "bad"),
     "disabled": ("Disabled", ""),
 }
+_KNOWN = 50
+"""Own models that the form suggests."""
 _LATEST = 10
 """Predictions on a deployment's page."""
 
@@ -84,6 +86,7 @@ async def _form(request: Request, values: dict[str, str], wrong: dict[str, str],
         errors=wrong,
         versions=versions,
         model=model,
+        own=[own.full_name for own in (await request.services.models.mine(request.signed_in, limit=_KNOWN)).items],
         hardware=list(request.services.models.hardware),
         most=(MOST_MIN, MOST_MAX),
         status=status,
