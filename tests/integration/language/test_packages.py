@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 
 import httpx
 import pytest
-import yaml
 from engine.testing import random_gguf
 
 from hearth.cog import config, schema
@@ -151,24 +150,30 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return prepare
 
 
+def copied(name: str, to: Path) -> Path:
+    """A package as a push takes it along: what is linked is in it."""
+    return shutil.copytree(LANGUAGE / name, to / name, ignore=shutil.ignore_patterns("*.gguf", "train"))
+
+
 def test_every_package_of_the_catalogue_is_here() -> None:
     assert sorted(TABLES) == PACKAGES
 
 
 @pytest.mark.parametrize("name", PACKAGES)
-def test_a_package_says_what_it_is(name: str) -> None:
-    folder = LANGUAGE / name
-    about = yaml.safe_load((folder / "hearth.yaml").read_text())
-    assert about["description"]
-    assert about["license_url"].startswith("https://")
-    assert about["priority"] >= 1
+def test_a_package_says_what_it_is(name: str, tmp_path: Path) -> None:
+    folder = copied(name, tmp_path)
+    about = config.load_hearth(folder)
+    assert about.description
+    assert about.license_url.startswith("https://")
+    assert about.priority >= 1
+    assert config.load(folder).warnings == about.warnings == ()
     assert (folder / "README.md").read_text().startswith("# ")
-    assert (folder / "engine").resolve() == LANGUAGE / "engine"
+    assert (LANGUAGE / name / "engine").resolve() == LANGUAGE / "engine"
 
 
 @pytest.mark.parametrize("name", PACKAGES)
 async def test_a_package_has_the_inputs_of_its_table(name: str, environment: Any, tmp_path: Path) -> None:
-    folder = shutil.copytree(LANGUAGE / name, tmp_path / name, ignore=shutil.ignore_patterns("weights", "train"))
+    folder = copied(name, tmp_path)
     described = await schema.describe(folder, config.load(folder), await environment(), log=lambda line: None)
     document = described.openapi_schema["components"]["schemas"]
     assert described.is_async_generator
@@ -190,6 +195,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     data = tmp_path_factory.mktemp("server") / "hearth-data"
     with LiveServer(data, tls=False, variables={"HEARTH_MODEL_ENVIRONMENT": given}) as running:
         yield running
+
+
+def pushed(server: LiveServer, name: str, to: Path) -> str:
+    """The version, with the tiny one's requirements: no torch for a test."""
+    folder = copied(name, to)
+    shutil.copy(LANGUAGE / "tiny" / "cog.yaml", folder / "cog.yaml")
+    (folder / "hearth.yaml").unlink()
+    return server.hearth("push", str(folder), f"admin/{name}", "--create").stdout.strip().split(":")[1]
 
 
 def predicted(server: LiveServer, version: str, inputs: dict[str, Any]) -> dict[str, Any]:
@@ -216,12 +229,7 @@ def predicted(server: LiveServer, version: str, inputs: dict[str, Any]) -> dict[
     ],
 )
 def test_a_package_runs(name: str, inputs: dict[str, Any], server: LiveServer, tmp_path: Path) -> None:
-    """As it is pushed, but with the tiny one's requirements: no torch for a test."""
-    folder = shutil.copytree(LANGUAGE / name, tmp_path / name, ignore=shutil.ignore_patterns("weights", "train"))
-    shutil.copy(LANGUAGE / "tiny" / "cog.yaml", folder / "cog.yaml")
-    (folder / "hearth.yaml").unlink()
-    pushed = server.hearth("push", str(folder), f"admin/{name}", "--create")
-    version = pushed.stdout.strip().split(":")[1]
+    version = pushed(server, name, tmp_path)
     asked = {"prompt": "Say something.", "seed": 5, **inputs}
     first, second = predicted(server, version, asked), predicted(server, version, asked)
     assert first["status"] == "succeeded", first["error"]
@@ -235,9 +243,9 @@ def test_a_package_runs(name: str, inputs: dict[str, Any], server: LiveServer, t
     assert "seed: 5" in first["logs"]
 
 
-def test_what_cannot_be_answered_says_why(server: LiveServer) -> None:
-    pushed = json.loads(server.hearth("versions", "admin/tiny", "--json").stdout)
+def test_what_cannot_be_answered_says_why(server: LiveServer, tmp_path: Path) -> None:
+    version = pushed(server, "tiny", tmp_path)
     for inputs, error in [({"prompt": " "}, "E1001"), ({"prompt": "a", "prompt_template": "b"}, "E1003")]:
-        done = predicted(server, pushed[0]["id"], inputs)
+        done = predicted(server, version, inputs)
         assert done["status"] == "failed"
         assert error in done["error"]
