@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from typing import ClassVar
 
@@ -10,6 +11,9 @@ from cog import BaseRunner
 from ..asking import Inputs, request_of
 from ..engine import Generation
 from ..loading import Card, load
+
+LONGEST = 2000
+"""Characters of a prompt that the log shows."""
 
 
 class Language(BaseRunner):
@@ -26,13 +30,11 @@ class Language(BaseRunner):
         """The text, piece by piece. `inputs`: the arguments of `run`."""
         request = request_of(inputs, self.limit)
         prepared = self.engine.prepare(request)
-        print(f"seed: {request.params.seed}")
+        print(f"seed: {request.params.seed}, prompt: {shown(prepared.prompt)}")
         if request.system and "{system_prompt}" not in (request.template or "{system_prompt}"):
             print("system_prompt has no place in the template and is left out")
         if prepared.params.max_tokens < request.params.max_tokens:
             print(f"at most {prepared.params.max_tokens} tokens fit into the model's context beside the prompt")
-        if inputs.get("debug") or inputs.get("log_performance_metrics"):
-            print(f"prompt: {prepared.prompt}")
         generation = self.engine.generate(request, prepared)
         try:
             async for piece in generation:
@@ -55,3 +57,8 @@ class Language(BaseRunner):
             self.record_metric("tokens_per_second", round(generation.tokens_per_second, 3))
         if generation.reason is not None:
             self.record_metric("finish_reason", generation.reason)
+
+
+def shown(prompt: str) -> str:
+    """What the model sees, in one line of the log."""
+    return json.dumps(prompt if len(prompt) <= LONGEST else f"{prompt[:LONGEST]} …", ensure_ascii=False)
