@@ -1,4 +1,9 @@
-"""The engine on other libraries: these tests run where the library is installed, and skip elsewhere."""
+"""The engine on other libraries: these tests run where the library is installed, and skip elsewhere.
+
+Neither is in Hearth's own environment (torch is 800 MB, llama-cpp-python minutes of compiling). In one that has torch,
+transformers, pillow or llama-cpp-python, and jinja2, llguidance, tokenizers, pytest, pytest-asyncio:
+`python -m pytest -c /dev/null --rootdir . -o asyncio_mode=auto --import-mode=importlib FILE`.
+"""
 
 from __future__ import annotations
 
