@@ -62,12 +62,14 @@ from hearth.service.sharing import Sharing
 from hearth.service.showing import Showing
 from hearth.service.signin import SignIn
 from hearth.service.streams import Streams
+from hearth.service.tokens import Tokens
 from hearth.service.trainings import Trainings
 from hearth.service.usage import Usage
 from hearth.service.versions import Resolver
 from hearth.settings import HardwareSetting, Settings, rate_limits
 from hearth.store.base import Store
 from hearth.store.sqlite import SQLiteStore
+from hearth.tokens.huggingface import HuggingFaceTokenizers
 from hearth.web.app import Web
 from hearth.web.services import Options as WebOptions
 from hearth.web.services import Services as WebServices
@@ -275,6 +277,7 @@ def _services(ground: _Ground, wire: Wire, streams: Streams, engine: Engine, har
         ),
         scalings=Scalings(store=store, bus=bus, clock=clock, models=models, deployments=deployments),
         batches=Batches(store=store, blobs=blobs, bus=bus, clock=clock, versions=versions, predictions=predictions),
+        tokens=Tokens(blobs=blobs, versions=versions, tokenizers=HuggingFaceTokenizers(), clock=clock),
         admin=Admin(store=store, bus=bus, clock=clock),
         pushes=Pushes(store=store, blobs=blobs, bus=bus, models=models, versions=versions, clock=clock),
         files=files,

@@ -28,6 +28,7 @@ from hearth.api import (
     signin,
     stream,
     system,
+    tokens,
     trainings,
     usage,
 )
@@ -53,6 +54,7 @@ ROUTES: tuple[Route, ...] = (
     *releases.ROUTES,
     *trainings.ROUTES,
     *batches.ROUTES,
+    *tokens.ROUTES,
     *files.ROUTES,
     *accounts.ROUTES,
     *signin.ROUTES,

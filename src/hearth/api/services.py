@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from hearth.service.showing import Showing
     from hearth.service.signin import SignIn
     from hearth.service.streams import Streams
+    from hearth.service.tokens import Tokens
     from hearth.service.trainings import Trainings
     from hearth.service.usage import Usage
 
@@ -60,6 +61,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     deployments: Deployments
     trainings: Trainings
     batches: Batches
+    tokens: Tokens
     scalings: Scalings
     admin: Admin
     pushes: Pushes

@@ -24,6 +24,7 @@ from hearth.cli import (
     serve,
     simulate,
     token,
+    tokens,
     trainings,
 )
 from hearth.cli.connection import Failure
@@ -45,6 +46,7 @@ for command in (
     predictions.cancel,
     predictions.logs,
     predictions.webhooks,
+    tokens.tokens,
     trainings.train,
     trainings.trainings,
     deployments.deployments,

@@ -113,6 +113,7 @@ class HearthConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Breaks ties when a bare `latest` fits several models."""
     examples: tuple[dict[str, Any], ...] = ()
     tokenizer: str | None = None
+    """Path of the tokenizer inside the folder, in Hugging Face's format; tokenizer.json where it exists."""
     batching: Batching | None = None
     """What the model takes and returns as lists, one entry for each prediction of a group."""
     warnings: tuple[str, ...] = ()
@@ -170,8 +171,9 @@ def load_hearth(folder: Path) -> HearthConfig:
     """The folder's hearth.yaml; all defaults where there is none. Raises ConfigInvalid."""
     path = folder / "hearth.yaml"
     default_readme = "README.md" if (folder / "README.md").is_file() else None
+    default_tokenizer = "tokenizer.json" if (folder / "tokenizer.json").is_file() else None
     if not path.is_file():
-        return HearthConfig(readme=default_readme)
+        return HearthConfig(readme=default_readme, tokenizer=default_tokenizer)
     top = marked.parse(_read(path), file="hearth.yaml")
     visibility = top.text("visibility")
     if visibility not in (None, "public", "private"):
@@ -180,6 +182,8 @@ def load_hearth(folder: Path) -> HearthConfig:
         value = top.text(name)
         if value and not value.startswith(("http://", "https://")):
             _inside(top, name, value, folder)
+    if tokenizer := top.text("tokenizer"):
+        _inside(top, "tokenizer", tokenizer, folder)
     examples = top.value("examples") or []
     if not isinstance(examples, list) or not all(isinstance(entry, dict) for entry in examples):
         raise top.error("examples", "must be a list of inputs, each a mapping of input names to values")
@@ -194,7 +198,7 @@ def load_hearth(folder: Path) -> HearthConfig:
         visibility=visibility,
         priority=top.integer("priority") or 0,
         examples=tuple(examples),
-        tokenizer=top.text("tokenizer"),
+        tokenizer=tokenizer or default_tokenizer,
         batching=batching.read(top),
         warnings=tuple(top.unknown(_HEARTH)),
     )

@@ -96,6 +96,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """Becomes COG_WEIGHTS: set on versions that a training made."""
     variables: dict[str, str] = {}
     """cog.yaml's `environment`."""
+    tokenizer: str | None = None
+    """Path of its tokenizer.json among the source."""
     batching: Batching | None = None
     """The published schema then shows one entry where the model takes and returns lists."""
 

@@ -199,6 +199,7 @@ class Builds:
             streaming=result.streaming,
             takes_weights=result.takes_weights,
             variables=result.variables,
+            tokenizer=result.about.get("tokenizer"),
             batching=result.batching,
         )
         return Version(

@@ -7,7 +7,7 @@ from typing import Any
 from hearth import ids
 from hearth.domain.prediction import Prediction, PredictionKind
 from hearth.errors import InvalidInput, InvalidRequest, NotFound, Unauthenticated
-from hearth.web import models, panel
+from hearth.web import models, panel, tokens
 from hearth.web.errors import by_field
 from hearth.web.forms import Posted
 from hearth.web.http import Headers, Reply, redirect
@@ -85,6 +85,7 @@ def editor(
     call = Call(request.origin, found.reference, with_urls(told, request.origin))
     return {
         "widgets": widgets(interface.input, told, errors, request.origin),
+        "counted": tokens.field_of(found, interface),
         "form_error": errors.get("", ""),
         "view": view,
         "labels": {FORM: "Form", **LABELS},

@@ -24,6 +24,7 @@ from hearth.web import (
     predictions,
     signin,
     theme,
+    tokens,
     training,
 )
 from hearth.web.route import Route
@@ -50,5 +51,6 @@ ROUTES: tuple[Route, ...] = (
     *models.ROUTES,
     *model_settings.ROUTES,
     *training.ROUTES,
+    *tokens.ROUTES,
     *playground.ROUTES,
 )

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from hearth.service.showing import Showing
     from hearth.service.signin import SignIn
     from hearth.service.streams import Streams
+    from hearth.service.tokens import Tokens
     from hearth.service.trainings import Trainings
     from hearth.service.usage import Usage
 
@@ -64,6 +65,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     scalings: Scalings
     admin: Admin
     batches: Batches
+    tokens: Tokens
     bus: Bus
     render: Callable[[Prediction, str], Awaitable[bytes]]
     """A prediction as the API gives it, with addresses under an origin."""

@@ -52,11 +52,13 @@ from hearth.service.sharing import Sharing
 from hearth.service.showing import Showing
 from hearth.service.signin import SignIn
 from hearth.service.streams import Streams
+from hearth.service.tokens import Tokens
 from hearth.service.trainings import Trainings
 from hearth.service.usage import Usage
 from hearth.service.versions import Resolver
 from hearth.store.base import Change
 from hearth.store.sqlite.store import SQLiteStore
+from hearth.tokens.huggingface import HuggingFaceTokenizers
 
 API_TOKEN = "r8_" + "t" * 37
 KINDS = {Step.SUCCEED: Kind.SUCCEEDED, Step.CANCEL: Kind.CANCELED, Step.FAIL: Kind.FAILED}
@@ -198,6 +200,7 @@ class Live:
                 models=self.models,
                 deployments=deployments,
             ),
+            tokens=Tokens(blobs=self.blobs, versions=self.resolver, tokenizers=HuggingFaceTokenizers(), clock=clock),
             batches=Batches(
                 store=store,
                 blobs=self.blobs,

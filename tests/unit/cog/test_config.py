@@ -201,6 +201,16 @@ def test_requirements_file_is_cleaned(folder: Path) -> None:
     assert [w.split("`")[1] for w in config.warnings] == ["cog==0.8.0", "coglet", "-e ."]
 
 
+def test_a_tokenizer_is_named_or_found(folder: Path) -> None:
+    (folder / "tokenizer.json").write_text("{}")
+    assert load_hearth(folder).tokenizer == "tokenizer.json"
+    assert load_hearth(write(folder, "description: d\n", "hearth.yaml")).tokenizer == "tokenizer.json"
+    (folder / "words.json").write_text("{}")
+    assert load_hearth(write(folder, "tokenizer: words.json\n", "hearth.yaml")).tokenizer == "words.json"
+    with pytest.raises(ConfigInvalid, match="does not exist"):
+        load_hearth(write(folder, "tokenizer: other.json\n", "hearth.yaml"))
+
+
 def test_hearth_yaml_is_optional_and_finds_the_readme(folder: Path) -> None:
     assert load_hearth(folder).readme is None
     (folder / "README.md").write_text("hi")

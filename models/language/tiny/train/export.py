@@ -1,13 +1,15 @@
 """Turn a trained net into the model that ships: `python export.py OUT MODEL.gguf`.
 
 One GGUF file with 8-bit weights (Q8_0), the tokenizer and the chat template inside: llama.cpp reads it as it is,
-`transformers` with `gguf_file=`, and Hearth's own numpy engine as well.
+`transformers` with `gguf_file=`, and Hearth's own numpy engine as well. Beside it
+the tokenizer alone, `tokenizer.json`, with which Hearth counts tokens.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 from pathlib import Path
 
 import gguf
@@ -94,6 +96,7 @@ def main() -> None:
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
+    shutil.copyfile(args.out / "tokenizer.json", args.model.with_name("tokenizer.json"))
     print(f"{args.model}: {args.model.stat().st_size / 1e6:.1f} MB")
 
 

@@ -33,7 +33,10 @@ async function show(view) {
   const data = described();
   try {
     if (view === "form") {
-      if (jsonEdited()) fields.innerHTML = await ask(view, data);
+      if (jsonEdited()) {
+        fields.innerHTML = await ask(view, data);
+        window.htmx?.process(fields);
+      }
       code.replaceChildren();
     } else code.innerHTML = await ask(view, data);
   } catch (error) {

@@ -1,0 +1,1 @@
+"""Text to tokens: the port and its adapter."""
