@@ -19,6 +19,9 @@
 | hearth_queue_wait_seconds | histogram | priority | from creation to a slot |
 | hearth_run_seconds | histogram | | from the start of the model's run to its end |
 | hearth_batch_size | histogram | | predictions in one run, of versions that group them |
+| hearth_input_tokens_total, hearth_output_tokens_total | counter | | tokens, as models that count them report them |
+| hearth_time_to_first_token_seconds | histogram | | from the start of the model's run to its first output |
+| hearth_tokens_per_second | histogram | | of one prediction, after its first token |
 | hearth_webhook_attempts_total | counter | result | delivered, refused (not 2xx), failed (no answer) |
 | hearth_lanes_broken | gauge | | lanes whose setup failed too often: predictions fail until somebody retries |
 | hearth_store_trouble | gauge | | 1 while the store refuses writes |
@@ -38,6 +41,7 @@ from hearth.domain.priority import Priority
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, float("inf"))
 
+_SPEEDS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, float("inf"))
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, float("inf"))
 
 
@@ -61,6 +65,12 @@ class Metrics:
         self.refused = {priority: refused.labels(priority.value) for priority in Priority}
         self._depth = Gauge("hearth_queue_depth", "Wait for an instance.", ["priority"], registry=registry)
         self.run_seconds = self._histogram("hearth_run_seconds", "The model's run.")
+        self.input_tokens = Counter("hearth_input_tokens", "That models counted.", registry=registry)
+        self.output_tokens = Counter("hearth_output_tokens", "That models counted.", registry=registry)
+        self.first_token = self._histogram("hearth_time_to_first_token_seconds", "From start to first output.")
+        self.token_speed = Histogram(
+            "hearth_tokens_per_second", "Of one prediction.", buckets=_SPEEDS, registry=registry
+        )
         self.batch_size = Histogram("hearth_batch_size", "In one run.", buckets=_SIZES, registry=registry)
         attempts = Counter("hearth_webhook_attempts", "Tries to deliver a webhook.", ["result"], registry=registry)
         self.webhooks = {r: attempts.labels(r) for r in ("delivered", "refused", "failed")}

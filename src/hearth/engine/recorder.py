@@ -21,6 +21,7 @@ from hearth.domain.events import Event, Kind
 from hearth.domain.model import Version
 from hearth.domain.prediction import Phase, Prediction, Step, transition
 from hearth.domain.webhook import Delivery
+from hearth.engine import tokens
 from hearth.engine.alarms import Alarms
 from hearth.engine.hooks import Hooks, Render
 from hearth.engine.live import Live
@@ -282,6 +283,8 @@ class Recorder:
         measured = live.metrics if not metrics else {**live.metrics, **metrics}
         if before.started_at is not None:
             measured.setdefault("predict_time", now - before.started_at)
+            if tokens.OUTPUT in measured:
+                tokens.complete(measured, live.recorded, before.started_at, now)
         measured["total_time"] = now - before.created_at
         data: dict[str, Any] = {}
         if step is Step.FAIL:

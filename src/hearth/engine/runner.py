@@ -16,6 +16,7 @@ from typing import Any
 from hearth.domain.events import Kind
 from hearth.domain.model import Version
 from hearth.domain.prediction import Phase, Prediction, Step
+from hearth.engine import tokens
 from hearth.engine.alarms import Alarms
 from hearth.engine.host import Host
 from hearth.engine.inputs import InputFailed, Inputs
@@ -320,6 +321,8 @@ class Runner:
         self._metrics.outcomes[final.phase.value].inc()
         if final.started_at is not None and final.completed_at is not None:
             self._metrics.run_seconds.observe(final.completed_at - final.started_at)
+        if tokens.OUTPUT in final.metrics or tokens.INPUT in final.metrics:
+            tokens.observe(self._metrics, final.metrics)
         self._told(final)
 
     async def end_waiting(self, ticket: Ticket, step: Step, because: str = "", error: str | None = None) -> None:

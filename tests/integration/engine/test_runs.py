@@ -13,7 +13,7 @@ from hearth.domain.boot import BootPhase
 from hearth.domain.events import Kind
 from hearth.domain.instance import InstanceState
 from hearth.domain.prediction import Phase
-from hearth.runtime.base import Began, Measured, Outcome
+from hearth.runtime.base import Began, Measured, Outcome, Yielded
 from hearth.testing.clock import settle
 from hearth.testing.engine import ITERATOR, schema
 from hearth.testing.runtime import FakeRun, FakeRuntime, crashes, fails, hold, says, stream, yields_then_holds
@@ -129,6 +129,23 @@ async def test_logs_and_metrics_are_kept(started: Any) -> None:
     assert prediction.metrics["steps"] == 5
     assert prediction.metrics["a"] == {"b": "x"}
     assert prediction.metrics["predict_time"] == 0.5
+
+
+async def test_a_model_that_counts_tokens_is_timed(started: Any) -> None:
+    async def model(run: FakeRun) -> Outcome:
+        run.emit(Began())
+        await bench.advance(0.5)
+        run.emit(Yielded("a"))
+        run.emit(Measured("input_token_count", 3))
+        run.emit(Measured("output_token_count", 12))
+        await bench.advance(2.0)
+        return Outcome(status="succeeded", output=["a"])
+
+    bench = await started(runtime=FakeRuntime(model))
+    prediction = await bench.run(await bench.version(document=schema(output=ITERATOR)))
+    assert (prediction.metrics["time_to_first_token"], prediction.metrics["tokens_per_second"]) == (0.5, 5.5)
+    assert bench.engine.metrics.registry.get_sample_value("hearth_output_tokens_total") == 12
+    assert bench.engine.metrics.registry.get_sample_value("hearth_input_tokens_total") == 3
 
 
 async def test_keys_that_the_schema_does_not_name_stay_in_the_record_only(started: Any) -> None:
