@@ -136,8 +136,10 @@ def test_a_batch_is_canceled_and_its_progress_is_live(page: Page, api: Api, mode
     page.goto(f"/batches/{made['id']}")
     expect(page.get_by_text("0 of 40 rows")).to_be_visible()
     page.get_by_role("button", name="Cancel").click()
-    expect(page.get_by_text("40 of 40 rows")).to_be_visible()
     expect(page.get_by_text("No more rows are run")).to_be_visible()
+    expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
+    expect(page.get_by_text("40 of 40 rows")).to_be_visible(timeout=30_000)
+    expect(page.get_by_role("region", name="Results").get_by_role("row").nth(40)).to_contain_text("Canceled")
 
 
 def test_others_do_not_see_it(open_page, batch: str):

@@ -26,7 +26,13 @@ STATES = {
 }
 ROWS = 100
 """Results on one page."""
-_NONE = ("Waiting", "")
+_NOT_MADE = {
+    BatchState.RUNNING: ("Waiting", ""),
+    BatchState.COMPLETED: ("Deleted", ""),
+    BatchState.CANCELED: ("Canceled", ""),
+    BatchState.FAILED: ("Canceled", ""),
+}
+"""Of a row that has no prediction."""
 
 
 class Listed(NamedTuple):
@@ -42,6 +48,11 @@ class Listed(NamedTuple):
     @property
     def live(self) -> bool:
         return self.batch.state is BatchState.RUNNING
+
+    @property
+    def moving(self) -> bool:
+        """It changes by itself: a canceled one, too, until the last run has ended."""
+        return self.live or self.progress.running > 0
 
 
 class Line(NamedTuple):
@@ -87,7 +98,7 @@ async def _values(request: Request) -> dict[str, Any]:
     after = min(int(text), batch.total - 1) if text.isdecimal() and len(text) < 9 else -1
     results = [result async for result in request.services.batches.results(batch, after=after, count=ROWS)]
     kind, secrets = await _interface(request, batch)
-    lines = [_line(result, kind, secrets) for result in results]
+    lines = [_line(batch, result, kind, secrets) for result in results]
     common, columns = differing([line.input for line in lines])
     return {
         "listed": await _listed(request, batch),
@@ -110,9 +121,9 @@ async def _interface(request: Request, batch: Batch) -> tuple[OutputKind, frozen
     return schema.output_kind, frozenset(schema.secret_fields)
 
 
-def _line(result: Result, kind: OutputKind, secrets: frozenset[str]) -> Line:
+def _line(batch: Batch, result: Result, kind: OutputKind, secrets: frozenset[str]) -> Line:
     made = result.prediction
-    label, badge = _NONE if made is None else panel.SHOWN[made.phase]
+    label, badge = _NOT_MADE[batch.state] if made is None else panel.SHOWN[made.phase]
     output = None if made is None or made.data_removed else made.output
     if output is not None and kind.is_iterator and not isinstance(output, list):
         output = [output]
