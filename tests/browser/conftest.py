@@ -33,7 +33,7 @@ ENDED = ("succeeded", "failed", "canceled")
 ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--use-fake-device-for-media-stream"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # its loop runs as long as it is open, and tests of other files have loops of their own
 def browser() -> Iterator[Browser]:
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if program is None:
@@ -171,7 +171,7 @@ class Complaints:
 Open = Callable[..., Page]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def signed_in(browser: Browser, server: LiveServer, api: Api) -> dict[str, Any]:
     """The admin's cookies, got with a link as people get them."""
     context = browser.new_context(ignore_https_errors=True)

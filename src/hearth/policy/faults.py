@@ -3,14 +3,14 @@
 Two kinds of failure are told apart. A setup that fails, or an instance that dies without having been given any work,
 says that the version itself is broken: after LIMIT of them in a row nothing is tried any more until somebody says so.
 An instance that dies under a prediction says so of that prediction just as well, and whoever may send predictions
-must not be able to take a version from everybody else: those deaths only make the pauses longer.
+must not be able to take a version from everybody else: those deaths only make for short pauses.
 """
 
 from __future__ import annotations
 
 import msgspec
 
-from hearth.policy.backoff import boot_delay
+from hearth.policy.backoff import boot_delay, death_delay
 
 LIMIT = 5
 """Setups that may fail in a row, and instances that may die idle. With the pauses between them that takes 50 s."""
@@ -33,8 +33,8 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def pause(self) -> float:
         """Seconds from the last failure to the next boot."""
-        worst = max(self.setups, self.deaths)
-        return boot_delay(worst) if worst else 0.0
+        broken = max(self.setups, self.idle)
+        return max(boot_delay(broken) if broken else 0.0, death_delay(self.deaths) if self.deaths else 0.0)
 
     def setup_failed(self) -> Faults:
         return Faults(setups=self.setups + 1, deaths=self.deaths, idle=self.idle)

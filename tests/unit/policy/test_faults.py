@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hearth.policy.backoff import BOOT
+from hearth.policy.backoff import BOOT, DEATH
 from hearth.policy.faults import LIMIT, NONE, Faults
 
 STEPS = st.lists(st.sampled_from(["setup", "ready", "worked", "idle", "through"]))
@@ -39,11 +39,12 @@ def test_an_instance_that_dies_idle_each_time_is_given_up_though_its_setup_works
 def test_predictions_that_kill_their_instances_cannot_take_a_version_from_others(count: int) -> None:
     faults = play(["ready", "worked"] * count)
     assert not faults.broken
-    assert faults.pause <= BOOT[-1]
+    assert faults.pause <= DEATH[-1]
 
 
 def test_pauses_grow_with_what_fails_in_a_row() -> None:
-    assert [play(["ready", "worked"] * n).pause for n in range(1, 7)] == list(BOOT)
+    assert [play(["ready", "worked"] * n).pause for n in range(1, 6)] == list(DEATH)
+    assert [play(["ready", "idle"] * n).pause for n in range(1, 7)] == list(BOOT)
     assert [play(["setup"] * n).pause for n in range(1, 7)] == list(BOOT)
     assert NONE.pause == 0
 
