@@ -12,8 +12,12 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import PHONE, Api, Model, Models
 
 ECHO = """
-class Predictor:
+from cog import BasePredictor, current_scope
+
+class Predictor(BasePredictor):
     def predict(self, prompt: str, other: str = "") -> str:
+        current_scope().record_metric("input_token_count", 3)
+        current_scope().record_metric("output_token_count", 4)
         return prompt
 """
 TOKENIZER = Path(__file__).parents[2] / "models" / "language" / "tiny" / "weights" / "tokenizer.json"
@@ -52,6 +56,14 @@ def test_the_count_follows_what_is_typed(page: Page, accessible, echo: Model):
     expect(page.locator("#in-prompt-tokens .token")).to_have_text(["What", " is", " a", " l", "an", "tern", "?"])
     expect(page.locator("#in-other-count")).to_have_count(0)
     accessible(page)
+
+
+def test_a_prediction_tells_its_tokens(page: Page, api: Api, echo: Model):
+    made = api.run(echo, {"prompt": "one two"})
+    page.goto(f"/p/{made['id']}")
+    details = page.locator("#details .facts")
+    expect(details).to_contain_text("3 in, 4 out")
+    expect(details).to_contain_text("tokens per second")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
