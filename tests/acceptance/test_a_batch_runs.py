@@ -94,6 +94,13 @@ def test_wrong_rows_are_named_before_any_is_run(api: Any, counted: str) -> None:
     assert len(api.call("GET", "batches")["results"]) == before
 
 
+def test_a_secret_is_not_kept(api: Any, models: Any) -> None:
+    body = {"version": models("secret-echo").name, "rows": [{"secret": "swordfish"}]}
+    answer = api.http.post("batches", json=body)
+    assert answer.status_code == 400
+    assert "secret" in answer.json()["detail"]
+
+
 def test_a_cancel_leaves_nothing_behind(api: Any, other: Any, counted: str, tmp_path: Path) -> None:
     rows = [{"key": f"k{n}", "seconds": 0.2} for n in range(200)]
     body = {"version": counted, "rows": rows, "input": {"journal": str(tmp_path / "journal")}}

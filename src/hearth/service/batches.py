@@ -91,6 +91,11 @@ class Batches:
         table = await asyncio.to_thread(prepared, found.schema, template, text, format)
         if table.wrong:
             raise InvalidRequest(errors=tuple(Pointer("/rows", f"rows: {why}") for why in table.wrong))
+        given = set().union(*(input.keys() for input in table.inputs))
+        if secret := sorted(found.schema.secret_fields & given):
+            raise InvalidRequest(
+                errors=(Pointer("/rows", f"rows: {secret[0]} is a secret, and a batch keeps its table"),)
+            )
         lines = await asyncio.to_thread(_lines, table.inputs)
         id = ids.sortable()
         batch = Batch(
