@@ -276,7 +276,15 @@ def _services(ground: _Ground, wire: Wire, streams: Streams, engine: Engine, har
             bus=bus, models=models, versions=versions, predictions=predictions, inputs=inputs, clock=clock
         ),
         scalings=Scalings(store=store, bus=bus, clock=clock, models=models, deployments=deployments),
-        batches=Batches(store=store, blobs=blobs, bus=bus, clock=clock, versions=versions, predictions=predictions),
+        batches=Batches(
+            store=store,
+            blobs=blobs,
+            bus=bus,
+            clock=clock,
+            versions=versions,
+            predictions=predictions,
+            single=settings.database is None,
+        ),
         tokens=Tokens(blobs=blobs, versions=versions, tokenizers=HuggingFaceTokenizers(), clock=clock),
         admin=Admin(store=store, bus=bus, clock=clock),
         pushes=Pushes(store=store, blobs=blobs, bus=bus, models=models, versions=versions, clock=clock),

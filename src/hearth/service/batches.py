@@ -73,9 +73,12 @@ class Batches:
         versions: Resolver,
         predictions: Predictions,
         window: int = WINDOW,
+        single: bool = True,
     ) -> None:
+        """`single`: no other process shares the store, so what is claimed at the start was claimed by a dead one."""
         self._store, self._blobs, self._bus, self._clock = store, blobs, bus, clock
         self._versions, self._predictions, self._window = versions, predictions, window
+        self._inherits = single
         self._owner = ids.sortable()
         self._fed: dict[str, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
@@ -171,7 +174,9 @@ class Batches:
             self._wake.clear()
             now = self._clock.now()
             try:
-                claimed = await self._store.batches.claim(self._owner, now, now + LEASE)
+                over = now + LEASE if self._inherits else now
+                claimed = await self._store.batches.claim(self._owner, over, now + LEASE)
+                self._inherits = False
             except HearthError as error:
                 log.warning("batches wait: %s", error.message, extra={"action": "batches.wait"})
                 claimed = []
