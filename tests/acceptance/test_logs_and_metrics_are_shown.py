@@ -83,6 +83,7 @@ def test_progress_is_shown_while_it_runs(py1: replicate.Client, api: Any, models
 def test_metrics_of_the_model_stand_beside_ours(api: Any, py1: replicate.Client, models: Any) -> None:
     metrics = api.run(models("metrics").name, {"tokens": 3})["metrics"]
     assert metrics.pop("total_time") >= metrics.pop("predict_time") > 0
+    assert metrics.pop("tokens_per_second") > 0
     assert metrics == {
         "temperature": 0.7,
         "label": "cat",
@@ -124,6 +125,7 @@ def test_the_timeline_says_what_happened_and_why(api: Any, models: Any) -> None:
     id = api.run(model.name)["id"]
     events = api.call("GET", f"predictions/{id}/events")["results"]
     assert [e["seq"] for e in events] == list(range(len(events)))
-    assert [e["kind"] for e in events] == ["queued", "booting", "assigned", "started", "log", "succeeded"]
+    kinds = dict.fromkeys(e["kind"] for e in events)  # a boot tells each of its phases
+    assert list(kinds) == ["queued", "booting", "assigned", "started", "log", "succeeded"]
     assert "because" in json.dumps(events[1]["data"])
     assert list(api.follow(id)) == events

@@ -189,6 +189,8 @@ def test_what_waits_says_why_and_can_be_cancelled(open_page, models, api):
     sleeper = models("sleeper")
     first = api("POST", "predictions", json={"version": sleeper.version, "input": {"seconds": SLOW}})
     page = open_page(f"/{sleeper.name}")
+    while api("GET", f"predictions/{first['id']}")["status"] == "starting":  # else the page's own goes first
+        page.wait_for_timeout(50)
     page.locator("#run-button").click()
     expect(page.locator(".status-reason")).to_contain_text(re.compile("in line", re.IGNORECASE))
     page.get_by_role("button", name="Cancel").click()

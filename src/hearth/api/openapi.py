@@ -16,6 +16,7 @@ import msgspec
 from hearth import __version__, errors
 from hearth.api import once
 from hearth.api.errors import Problem, status_for
+from hearth.api.openai.refusals import Refusal
 from hearth.api.route import Auth, Content, Failures, Parameter, Route
 
 _KEYED = once.ANSWERED | {
@@ -54,6 +55,8 @@ _EXAMPLES: dict[str, Any] = {
     },
     "trainings.create": {"destination": "alice/tuned", "input": {"data": "https://example.com/words.txt"}},
     "tokens.create": {"name": "laptop"},
+    "models.tokens": {"text": "Alice"},
+    "models.versions.tokens": {"text": "Alice"},
 }  # fmt: skip
 _PLAIN = frozenset({"search", "search.query"})
 """Answer a missing query with a bare detail, as Replicate does (replicate-platform.md 5.1)."""
@@ -83,10 +86,12 @@ _STATUS = {
 def document(routes: Sequence[Route], origin: str, version: str = "3.1") -> dict[str, Any]:
     """For a server that is reached under `origin`. `version`: of OpenAPI, 3.1 or 3.2."""
     types = [t for route in routes for t in (route.body, route.reply) if t is not None and not _raw(t)]
-    schemas, components = msgspec.json.schema_components([Problem, *types], ref_template="#/components/schemas/{name}")
+    schemas, components = msgspec.json.schema_components(
+        [Problem, Refusal, *types], ref_template="#/components/schemas/{name}"
+    )
     for component in components.values():
         component.pop("title", None)  # the class's name: generators would prefer it to the component's
-    known = {_key(t): schema for t, schema in zip([Problem, *types], schemas, strict=True)}
+    known = {_key(t): schema for t, schema in zip([Problem, Refusal, *types], schemas, strict=True)}
     paths: dict[str, dict[str, Any]] = {}
     for route in sorted(routes, key=lambda r: r.path):
         path, names = _path(route.path)
@@ -167,7 +172,7 @@ def _responses(route: Route, known: dict[str, Any]) -> Iterable[tuple[int, dict[
         yield 304, {"description": "Unchanged"}
         yield 416, {"description": "There is no such part", **_problem(known)}
     for status in sorted({status_for(kind) for kind in _failures(route)}):
-        problem = _problem(known)
+        problem = _refusal(known) if route.openai else _problem(known)
         if status == 400 and route.operation_id in _PLAIN:
             problem["content"]["application/json"] = {"schema": _DETAIL}
         yield status, {"description": _STATUS[status], **problem}
@@ -203,6 +208,10 @@ def _raw_schema(content: Content) -> dict[str, Any]:
 
 def _problem(known: dict[str, Any]) -> dict[str, Any]:
     return {"content": {"application/problem+json": {"schema": known[_key(Problem)]}}}
+
+
+def _refusal(known: dict[str, Any]) -> dict[str, Any]:
+    return {"content": {"application/json": {"schema": known[_key(Refusal)]}}}
 
 
 def _path(path: str) -> tuple[str, list[str]]:

@@ -143,6 +143,12 @@ def _look(client: Client, decisions: bool) -> Group:
     if lanes:
         columns = ("LINE", "WAITING", "OLDEST", "RUNNING", "READY", "BOOTING", "WANTED", "MAX", "BECAUSE")
         parts += [Text(), _grid(columns, lanes, wide, "")]
+    if scheduler["broken"]:
+        rows = [
+            (b["model"], b["version"][:12], b["deployment"] or "", when(b["since"]), b["because"])
+            for b in scheduler["broken"]
+        ]
+        parts += [Text(), _grid(("GIVEN UP", "VERSION", "FOR", "SINCE", "BECAUSE"), rows, wide, "")]
     parts += [Text(), Text(_memory(scheduler))]
     return Group(*parts)
 

@@ -18,6 +18,8 @@ PROMISED = {
     for item in DOCUMENT["paths"].values()
     for operation in item.values()
 }
+OTHERS = [r for r in ROUTES if r.openai]
+ROUTES = tuple(r for r in ROUTES if not r.openai)
 WITH_TOKEN = [r for r in ROUTES if r.auth in (Auth.TOKEN, Auth.ADMIN)]
 WITH_NAMES = [r for r in ROUTES if "{" in r.path]
 WITH_JSON = [r for r in ROUTES if r.body is not None and not isinstance(r.body, Content)]
@@ -107,6 +109,24 @@ async def test_fields_of_the_wrong_type(world: Any) -> None:
         problems = body.get("invalid_fields") or body.get("errors")
         assert problems
         assert all(p.get("pointer", "/").startswith("/") for p in problems)
+
+
+async def test_the_door_for_openais_clients(world: Any) -> None:
+    _, client = await world.account("ada")
+    stranger = await world.client("r8_" + "x" * 37)
+    for route in OTHERS:
+        named = {"model": "no/body", "messages": [{"role": "user", "content": "hi"}], "input": "hi"}
+        answers = [await stranger.request(route.method, path(route))]
+        if route.body is not None:
+            answers += [await client.request(route.method, path(route), content=text) for text in (b"{", b"[]", b"{}")]
+            answers.append(await client.request(route.method, path(route), json=named))
+        elif "{" in route.path:
+            answers.append(await client.request(route.method, path(route)))
+        for answer in answers:
+            assert answer.status_code in PROMISED[route.operation_id], answer.text
+            error = answer.json()["error"]
+            assert error["message"]
+            assert error["type"] == ("authentication_error" if answer.status_code == 401 else "invalid_request_error")
 
 
 async def test_a_wrong_method(world: Any) -> None:

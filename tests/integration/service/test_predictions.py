@@ -12,6 +12,7 @@ from hearth.bus.base import CancelRequested, DeliveryDue, NewPrediction, Withdra
 from hearth.domain.account import Account
 from hearth.domain.events import Event, Kind
 from hearth.domain.file import FileKind, parse_reference
+from hearth.domain.lane import of_version
 from hearth.domain.prediction import Phase, Prediction, Step, transition
 from hearth.domain.priority import Priority
 from hearth.domain.webhook import Attempt, Delivery, DeliveryState
@@ -39,7 +40,8 @@ async def test_a_created_prediction_is_stored_queued_and_leased(hearth: Any, eng
     assert (made.model, made.version, made.phase, made.events) == ("ann/echo", version.id, Phase.QUEUED, 1)
     assert await hearth.store.predictions.get(made.id) == made
     assert await hearth.store.predictions.events(made.id) == [Event(0, Kind.QUEUED, made.created_at, {})]
-    assert engine.works == [NewPrediction(prediction=made, version=version)]
+    lane = of_version(version.id, engine.works[0].lane.hardware)
+    assert engine.works == [NewPrediction(prediction=made, version=version, lane=lane)]
     assert await hearth.store.queue.claim("other", made.created_at, made.created_at + 5, 10) == []
 
 

@@ -38,6 +38,7 @@ class Server:
                 "paused": paused,
                 "lanes": [] if idle else [LANE],
                 "memory": {"budget": 16_000_000_000, "reserved": 6_400_000_000, "used": 6_200_000_000, "zygotes": 3e8},
+                "broken": [],
                 "zygotes": [{}],
             },
         }

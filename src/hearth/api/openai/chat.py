@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from hearth import errors, ids
+from hearth import ids
 from hearth.api.http import Request, Stream
 from hearth.api.openai import calls
 from hearth.api.openai.bodies import (
@@ -20,6 +20,7 @@ from hearth.api.openai.bodies import (
     ToolCall,
     TurnBody,
 )
+from hearth.api.openai.refusals import CALLED
 from hearth.api.route import Route
 from hearth.domain.prediction import Prediction
 from hearth.service import language
@@ -171,7 +172,7 @@ ROUTES = (
         handler=create,
         body=ChatBody,
         reply=ChatAnswer,
-        errors=(errors.InvalidRequest, errors.NotFound, errors.InvalidInput, errors.Unavailable),
+        errors=CALLED,
         creates=True,
         streams=True,
         openai=True,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from hearth import errors
 from hearth.api.http import Request, Stream
 from hearth.api.openai import calls
 from hearth.api.openai.bodies import CompletionBody, TextAnswer, TextChoice
+from hearth.api.openai.refusals import CALLED
 from hearth.api.route import Route
 from hearth.domain.prediction import Prediction
 from hearth.service import language
@@ -92,7 +92,7 @@ ROUTES = (
         handler=create,
         body=CompletionBody,
         reply=TextAnswer,
-        errors=(errors.InvalidRequest, errors.NotFound, errors.InvalidInput, errors.Unavailable),
+        errors=CALLED,
         creates=True,
         streams=True,
         openai=True,

@@ -5,22 +5,15 @@ from __future__ import annotations
 import base64
 from array import array
 
-from hearth import errors
 from hearth.api.http import Request
 from hearth.api.openai import calls
 from hearth.api.openai.bodies import EmbeddingAnswer, EmbeddingBody, EmbeddingUsage, Vector
+from hearth.api.openai.refusals import CALLED
 from hearth.api.route import Route
-from hearth.errors import HearthError
 from hearth.service import language
 
 MOST_TEXTS = 2048
 """OpenAI's limit."""
-
-
-class NoVectors(HearthError):
-    """The model's output holds no vectors: it is not one that embeds text."""
-
-    code = "no_vectors"
 
 
 async def create(request: Request, body: EmbeddingBody) -> EmbeddingAnswer:
@@ -30,9 +23,9 @@ async def create(request: Request, body: EmbeddingBody) -> EmbeddingAnswer:
     try:
         vectors = [vector for prediction in found for vector in language.vectors(prediction.output)]
     except ValueError:
-        raise NoVectors from None
+        raise calls.wrong("model", f"{speaker.name} makes no vectors") from None
     if len(vectors) != len(texts):
-        raise NoVectors(f"{speaker.name} made {len(vectors)} vectors of {len(texts)} texts.")
+        raise calls.wrong("model", f"{speaker.name} made {len(vectors)} vectors of {len(texts)} texts")
     if body.dimensions is not None and any(len(vector) != body.dimensions for vector in vectors):
         raise calls.wrong("dimensions", f"{speaker.name} makes vectors of {len(vectors[0])}, and no others")
     counts = [prediction.metrics.get("input_token_count") for prediction in found]
@@ -71,7 +64,7 @@ ROUTES = (
         handler=create,
         body=EmbeddingBody,
         reply=EmbeddingAnswer,
-        errors=(errors.InvalidRequest, errors.NotFound, errors.InvalidInput, errors.Unavailable),
+        errors=CALLED,
         creates=True,
         openai=True,
         ours=True,

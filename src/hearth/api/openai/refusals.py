@@ -6,8 +6,6 @@ that header, for it would come again and be paid for again.
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from hearth import errors
@@ -60,6 +58,13 @@ class ModelFailed(errors.HearthError):
         return _TOO_LONG in (self.prediction.error or "")
 
 
+CALLED = (
+    errors.InvalidRequest, errors.NotFound, errors.InvalidInput, errors.Conflict, errors.LineFull, errors.Unavailable,
+    ModelFailed,
+)  # fmt: skip
+"""What a call of a model may be answered."""
+
+
 def told(error: errors.HearthError) -> Told:
     if isinstance(error, ModelFailed):
         kind = "invalid_request_error" if error.too_long else "server_error"
@@ -98,8 +103,3 @@ def encoded(told: Told) -> bytes:
 
 def _status(error: errors.HearthError) -> int:
     return error.status if isinstance(error, ModelFailed) else status_of(error)
-
-
-def schema() -> Any:
-    """For the document."""
-    return Refusal
