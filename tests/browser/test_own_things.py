@@ -5,7 +5,10 @@ from __future__ import annotations
 
 import csv
 import io
+import queue
 import re
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -193,6 +196,28 @@ def test_a_prediction_tells_its_history_and_sends_webhooks_again(page: Page, api
     hooks = page.get_by_role("region", name="Webhook deliveries")
     expect(hooks).to_contain_text("completed")
     assert api("GET", f"predictions/{failed}/webhooks")["results"][0]["attempts"]
+
+
+def test_a_webhook_is_sent_again_from_its_page(page: Page, api: Api, models: Models):
+    came = queue.Queue[str]()
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            came.put(self.rfile.read(int(self.headers["content-length"])).decode())
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as receiver:
+        threading.Thread(target=receiver.serve_forever).start()
+        address = f"http://127.0.0.1:{receiver.server_port}/hook"
+        ended = api.run(models("noop"), {}, webhook=address, webhook_events_filter=["completed"])
+        first = came.get(timeout=20)
+        page.goto(f"/p/{ended['id']}")
+        page.get_by_role("button", name="Send again").click()
+        assert came.get(timeout=20) == first
+        receiver.shutdown()
 
 
 def test_logs_and_errors_run_no_script(page: Page, models: Models, api: Api):

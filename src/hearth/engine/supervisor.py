@@ -110,7 +110,17 @@ class Supervisor:
         return host
 
     async def _boot(self, host: Host) -> None:
-        version = host.version
+        """The runtime watches setup itself; what comes before (files, weights, environment) may take as long again."""
+        version, task = host.version, asyncio.current_task()
+        assert task is not None
+        most, late = 2 * self._options.setup_timeout, False
+
+        def over() -> None:
+            nonlocal late
+            late = True
+            task.cancel()
+
+        deadline = self._alarms.after(most, over)
         try:
             self._phase(host, BootPhase.WEIGHTS)
             folder = await self._sources.materialise(version.recipe.source)
@@ -132,6 +142,12 @@ class Supervisor:
             except BaseException:
                 await instance.stop(0)
                 raise
+        except asyncio.CancelledError:
+            if not late or host.over:
+                raise
+            task.uncancel()
+            text = f"The instance was not ready after {most:g} s: its files or its environment could not be prepared."
+            self._boot_failed(host, SetupFailed(text, logs=host.logs))
         except SetupFailed as error:
             self._boot_failed(host, error)
         except Exception as error:
@@ -145,6 +161,8 @@ class Supervisor:
             self._boot_failed(host, SetupFailed(f"The instance could not be started: {error}", logs=host.logs))
         else:
             self._booted(host, instance)
+        finally:
+            deadline.cancel()
 
     def _phase(self, host: Host, phase: BootPhase) -> None:
         if host.booting:

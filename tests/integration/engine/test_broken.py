@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
+
+import pytest
 
 from hearth.bus.base import ResetVersion
 from hearth.domain.events import Kind
@@ -42,6 +45,28 @@ async def test_a_broken_version_fails_at_once_and_says_how_to_try_again(started:
     assert len(bench.runtime.specs) == LIMIT
     (broken,) = bench.engine.overview().broken
     assert (broken.version_id, broken.failures, broken.logs) == (version.id, LIMIT, "loading weights\n")
+
+
+async def test_a_boot_whose_files_never_come_ends(started: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = await started(setup_timeout=30.0)
+    version = await bench.version()
+    asked = asyncio.Event()
+
+    async def never(source: object) -> None:
+        asked.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(bench.engine._supervisor._sources, "materialise", never)
+    id = await bench.submit(version)
+    await asked.wait()
+    await bench.advance(59)
+    assert (feed := bench.bus.feed(id)) is not None
+    assert not feed.snapshot().phase.terminal
+    await bench.advance(2)
+    ended = await bench.end(id)
+    assert ended.phase is Phase.FAILED
+    assert ended.error is not None
+    assert "not ready after 60 s" in ended.error
 
 
 async def test_another_try_by_hand(started: Any) -> None:
