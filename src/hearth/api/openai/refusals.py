@@ -60,9 +60,9 @@ class ModelFailed(errors.HearthError):
 
 CALLED = (
     errors.InvalidRequest, errors.NotFound, errors.InvalidInput, errors.Conflict, errors.LineFull, errors.Unavailable,
-    ModelFailed,
+    errors.HearthError,
 )  # fmt: skip
-"""What a call of a model may be answered."""
+"""What a call of a model may be answered; the last is `ModelFailed`."""
 
 
 def told(error: errors.HearthError) -> Told:
