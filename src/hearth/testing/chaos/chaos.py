@@ -177,16 +177,19 @@ def _client(server: LiveServer) -> httpx.Client:
     return httpx.Client(base_url=server.url + "/v1/", headers=headers, timeout=30, trust_env=False)
 
 
-def _ended(http: httpx.Client, promised: dict[str, str], timeout: float = 90.0) -> dict[str, Any]:
-    """The predictions that have ended, once all have or the time is over."""
+def _ended(http: httpx.Client, promised: dict[str, str], patience: float = 60.0) -> dict[str, Any]:
+    """The predictions that have ended, once all have, or none more in `patience` seconds: what crashes its instances
+    leaves a long line behind."""
     ended: dict[str, Any] = {}
-    until = time.monotonic() + timeout
+    until = time.monotonic() + patience
     while promised.keys() - ended.keys() and time.monotonic() < until:
-        url: str | None = "predictions"
+        before, url = len(ended), "predictions"
         while url:
             page = http.get(url).raise_for_status().json()
             ended.update((p["id"], p) for p in page["results"] if p["status"] in TERMINAL)
             url = page["next"]
+        if len(ended) > before:
+            until = time.monotonic() + patience
         time.sleep(0.5)
     return {id: http.get(f"predictions/{id}").raise_for_status().json() for id in promised if id in ended}
 
