@@ -47,7 +47,7 @@ def browser() -> Iterator[Browser]:
         running.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     """https, with hardware that has a price."""
     data = tmp_path_factory.mktemp("hearth")
@@ -89,7 +89,7 @@ class Models:
         return self.push(folder, name, public=public)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def models(server: LiveServer, tmp_path_factory: pytest.TempPathFactory) -> Models:
     return Models(server, tmp_path_factory.mktemp("models"))
 
@@ -130,7 +130,7 @@ class Api:
         return found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def api(server: LiveServer) -> Iterator[Api]:
     with Api(server) as client:
         yield client
@@ -244,7 +244,7 @@ def anonymous(open_page: Open) -> Page:
     return open_page("/", anonymous=True)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def accessible() -> Callable[[Page], None]:
     """Fails for what axe finds serious or critical on a page, and for a page that is wider than its window."""
     axe = Axe()

@@ -35,12 +35,12 @@ class Predictor:
 """
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def greeter(models: Models) -> Model:
     return models.write("greeter", GREETER)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def batch(api: Api, greeter: Model) -> str:
     """Ended: one of its rows failed."""
     rows = [{"text": f"number {n}"} for n in range(104)] + [{"text": "fail"}]

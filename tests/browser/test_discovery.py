@@ -24,7 +24,7 @@ MAX_WEIGHT = 200 * 1024
 """Bytes of a page with everything but media (issue 5)."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def greeter(models, api):
     made = models.write("greeter", GREETER)
     run = api.run(made, {"prompt": "world"})
@@ -35,7 +35,7 @@ def greeter(models, api):
     return made
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def painter(models, api):
     made = models.write("painter", PAINTER)
     run = api.run(made, {"prompt": "hills", "palette": "sea"})
@@ -43,7 +43,7 @@ def painter(models, api):
     return made
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def collection(api, greeter, painter):
     api("POST", "admin/collections", json={"slug": "demos", "name": "Demos", "description": "What there is."})
     for model in (greeter, painter):

@@ -19,7 +19,7 @@ SVG = "<svg xmlns='http://www.w3.org/2000/svg'><script>document.title='owned'</s
 SCRIPT = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def deployment(api: Api, models: Models) -> str:
     """`admin/app`, used a few times."""
     model = models("noop")
@@ -31,7 +31,7 @@ def deployment(api: Api, models: Models) -> str:
     return "admin/app"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def failed(api: Api, models: Models) -> str:
     """A prediction that failed, with a webhook that nobody took."""
     ended = api.run(models("failing"), {}, webhook="http://127.0.0.1:9/nobody", webhook_events_filter=["completed"])

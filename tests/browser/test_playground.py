@@ -33,12 +33,12 @@ class Predictor(BaseRunner):
 """
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def painter(models):
     return models.write("painter", PAINTER)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def writer(models):
     return models.write("writer", WRITER)
 

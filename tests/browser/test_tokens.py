@@ -23,7 +23,7 @@ class Predictor(BasePredictor):
 TOKENIZER = Path(__file__).parents[2] / "models" / "language" / "tiny" / "weights" / "tokenizer.json"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def echo(models: Models, tmp_path_factory: pytest.TempPathFactory) -> Model:
     folder = tmp_path_factory.mktemp("echo")
     (folder / "cog.yaml").write_text('build:\n  python_version: "3.11"\nrun: "predict.py:Predictor"\n')
