@@ -1,7 +1,7 @@
 """Identifiers, all of them unguessable and safe in a path.
 
 Predictions and trainings share one id space of 26 lowercase Crockford characters: 48 bits of
-milliseconds, then 80 random bits, so that ids sort by age. Sources: Replicate's ids look the same
+milliseconds, 10 bits of their fractions, then 70 random bits, so that ids sort by age. Sources: Replicate's ids look the same
 (26 characters, time inside); tokens are `r8_` + 37 characters; versions are 64 hex digits.
 """
 
@@ -23,9 +23,14 @@ NAME = re.compile(r"^[a-z0-9]+(?:[._-]{1,2}[a-z0-9]+)*\Z")
 """Owner, model and deployment names: lower case, digits, and single separators inside."""
 
 
+_latest = 0
+
+
 def sortable() -> str:
-    """A fresh 26-character id; ids made later sort later (to the millisecond)."""
-    value = (int(time.time() * 1000) << 80) | secrets.randbits(80)
+    """A fresh 26-character id; ids that one thread makes later sort later, whatever the clock does."""
+    global _latest
+    _latest = max((time.time_ns() << 10) // 1_000_000, _latest + 1)
+    value = (_latest << 70) | secrets.randbits(70)
     pairs = _PAIRS
     return "".join([pairs[(value >> shift) & 1023] for shift in range(120, -1, -10)])
 

@@ -107,13 +107,8 @@ async def test_the_order_is_the_same_after_a_restart(bench: Any) -> None:
     slow = FakeRuntime(deaf)
     slow.boots.clear()
     async with bench(runtime=slow, clock=first.clock) as second:
-        assert [place(second, id).ahead for id in ids] == [
-            4,
-            3,
-            0,
-            5,
-            1,
-        ]  # what ran is in line again, before the other normal one
+        # What ran is in line again, before the other normal one.
+        assert [place(second, id).ahead for id in ids] == [4, 3, 0, 5, 1]
 
 
 async def test_when_it_starts_is_told_from_how_long_others_ran(started: Any) -> None:
