@@ -46,10 +46,6 @@ class Starved(NamedTuple):
     """The setup before ran out of memory too."""
 
 
-OVERSHOT = 1.1
-"""A run that ended at the limit was seen a little above it: that is all there is, and no reason to refuse the next."""
-
-
 class Packing:
     def __init__(
         self,
@@ -105,17 +101,15 @@ class Packing:
     def need(self, version: Version, lane: Lane) -> Need:
         gpus, sku = (0, None) if lane.hardware in self._labels else gpus_of(lane.hardware)
         before = self._models.get((version.model, lane.hardware, lane.train))
-        found = rules.need(
+        return rules.need(
             self._known.get(_key(version, lane)),
             None if before is None else self._known.get(before),
             version.recipe,
             unknown=self._unknown,
             gpus=gpus,
             sku=sku,
+            ceiling=self.ceiling,
         )
-        if self.ceiling < found.memory <= self.ceiling * OVERSHOT:
-            return msgspec.structs.replace(found, memory=int(self.ceiling))
-        return found
 
     def used(self, lane_key: str) -> None:
         """One more use of a lane."""

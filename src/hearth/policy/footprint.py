@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 from msgspec.structs import replace
@@ -21,6 +22,8 @@ RAISE = 1.5
 """After an out-of-memory death: the next try gets so much more than what was too little."""
 NEAR = 0.9
 """Who had this share of all that there may be had all of it."""
+OVERSHOT = 1.1
+"""A run that ended at the limit was seen a little above it: that is all there is, and no reason to refuse the next."""
 
 _MEMORY = re.compile(
     r"\b_?(?:Array)?MemoryError\b|can't allocate memory|Cannot allocate memory|std::bad_alloc|"
@@ -34,11 +37,18 @@ _GPU = re.compile(
 
 
 def need(
-    known: Footprint | None, before: Footprint | None, recipe: Recipe, *, unknown: int, gpus: int = 0, sku: str | None
+    known: Footprint | None,
+    before: Footprint | None,
+    recipe: Recipe,
+    *,
+    unknown: int,
+    gpus: int = 0,
+    sku: str | None,
+    ceiling: float = math.inf,
 ) -> Need:
-    """What to make room for.
+    """What to make room for. `ceiling`: the most that an instance may have.
 
-    1. It was measured: that.
+    1. It was measured: that; no more than there is, if it overshot the ceiling by little while it ran into it.
     2. Another version of the model was: as much as that.
     3. There are weights in its folder: by their size.
     4. Else `unknown` bytes, and GPUs for itself alone.
@@ -47,6 +57,8 @@ def need(
     seen = known if known is not None and known.memory else None
     guess = seen or before
     memory = guess.memory if guess is not None and guess.memory else int(max(unknown, held * WEIGHTS + BASE))
+    if ceiling < memory <= ceiling * OVERSHOT:
+        memory = int(ceiling)
     gpu: int | None = 0
     if gpus:
         by_size = int(held * GPU_WEIGHTS + GPU_BASE) if held > LARGE else None

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hearth.domain.footprint import Footprint
 from hearth.domain.model import Recipe, SourceFile
-from hearth.policy.footprint import need, raised, ran_out, relaxed, seen, sentence
+from hearth.policy.footprint import OVERSHOT, need, raised, ran_out, relaxed, seen, sentence
 from hearth.policy.worth import BURST, HALF, Uses
 
 GB = 10**9
@@ -69,6 +69,13 @@ def test_who_lacked_memory_gets_more_and_never_more_than_there_is(
         assert given > ceiling, "it never fits: nobody waits for it"
     if had * 1.5 <= ceiling:
         assert given == int(had * 1.5)
+
+
+@given(st.integers(1, 100 * GB), st.integers(1, 100 * GB))
+def test_an_overshoot_at_the_ceiling_takes_what_there_is(seen: int, ceiling: int) -> None:
+    found = need(known(run=seen), None, recipe(), unknown=GB, sku=None, ceiling=ceiling).memory
+    overshot = ceiling < seen <= ceiling * OVERSHOT
+    assert found == (ceiling if overshot else seen)
 
 
 def test_without_a_limit_there_is_always_more() -> None:
