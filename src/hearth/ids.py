@@ -2,7 +2,8 @@
 
 Predictions and trainings share one id space of 26 lowercase Crockford characters: 48 bits of
 milliseconds, 10 bits of their fractions, then 70 random bits, so that ids sort by age. Sources:
-Replicate's ids look the same (26 characters, time inside); tokens are `r8_` + 37 characters; versions are 64 hex digits.
+Replicate's ids look the same (26 characters, time inside); tokens are `r8_` + 37 characters;
+versions are 64 hex digits.
 """
 
 from __future__ import annotations
