@@ -1,7 +1,8 @@
 """Llama in numpy, for small GGUF files: starts in a fraction of a second and needs no framework.
 
-A sequence's numbers are the same to the last bit whatever runs beside it: matrices are multiplied in tiles of one
-size, and attention is computed by sequence. So a seed gives one text, alone or among many.
+A sequence's numbers are the same to the last bit whatever runs beside it: a prompt's rows are multiplied by
+themselves, single rows in tiles of one size, and attention is computed by sequence. So a seed gives one text, alone
+or among many.
 """
 
 from __future__ import annotations
@@ -91,30 +92,33 @@ class NumpyLlama:
         """The weights' memory goes with this object."""
 
     def feed(self, work: Sequence[tuple[State, Sequence[int]]]) -> Floats:
+        order = sorted(range(len(work)), key=lambda n: len(work[n][1]) > 1)  # single rows first
         spans, at = [], 0
-        for state, tokens in work:
+        for state, tokens in (work[n] for n in order):
             spans.append((state, at, at + len(tokens)))
             at += len(tokens)
-        x = self._embedding[[token for _, tokens in work for token in tokens]]
+        x = self._embedding[[token for n in order for token in work[n][1]]]
+        long = [(begin, end) for _, begin, end in spans if end - begin > 1]
         places = np.concatenate([np.arange(s.length, s.length + end - begin) for s, begin, end in spans])
         cos, sin = self._cos[places][:, None], self._sin[places][:, None]
         for number, block in enumerate(self._blocks):
-            x = x + self._attended(number, block, x, cos, sin, spans)
-            gate, up = np.split(self._product(self._normal(x, block["ffn_norm"]), block["gate_up"]), 2, axis=1)
-            x = x + self._product(gate / (1 + np.exp(-gate)) * up, block["ffn_down"])
+            mixed = self._product(self._normal(x, block["attn_norm"]), block["qkv"], long)
+            x = x + self._product(self._attended(number, mixed, cos, sin, spans), block["attn_output"], long)
+            gate, up = np.split(self._product(self._normal(x, block["ffn_norm"]), block["gate_up"], long), 2, axis=1)
+            x = x + self._product(gate / (1 + np.exp(-gate)) * up, block["ffn_down"], long)
         for state, begin, end in spans:
             state.length += end - begin
         last = x[[end - 1 for _, _, end in spans]]
-        return self._product(self._normal(last, self._norm), self._output)
+        scores = np.empty((len(work), self.vocab), np.float32)
+        scores[order] = self._product(self._normal(last, self._norm), self._output)
+        return scores
 
-    def _attended(
-        self, number: int, block: dict[str, Floats], x: Floats, cos: Floats, sin: Floats, spans: list[Any]
-    ) -> Floats:
-        heads, kv, size = self._heads, self._kv, self._size
-        mixed = self._product(self._normal(x, block["attn_norm"]), block["qkv"]).reshape(len(x), heads + 2 * kv, size)
+    def _attended(self, number: int, mixed: Floats, cos: Floats, sin: Floats, spans: list[Any]) -> Floats:
+        heads, kv, size, rows = self._heads, self._kv, self._size, len(mixed)
+        mixed = mixed.reshape(rows, heads + 2 * kv, size)
         turned = _turn(mixed[:, : heads + kv], cos, sin)
-        queries = (turned[:, :heads] * np.float32(1 / math.sqrt(size))).reshape(len(x), kv, heads // kv, size)
-        out = np.empty((len(x), heads * size), np.float32)
+        queries = (turned[:, :heads] * np.float32(1 / math.sqrt(size))).reshape(rows, kv, heads // kv, size)
+        out = np.empty((rows, heads * size), np.float32)
         for state, begin, end in spans:
             new, length = end - begin, state.length + end - begin
             keys, values = state.keys[number], state.values[number]
@@ -129,18 +133,25 @@ class NumpyLlama:
             scores /= scores.sum(axis=-1, keepdims=True)
             seen = scores.reshape(kv, -1, length) @ values[:, :length]
             out[begin:end] = seen.reshape(heads, new, size).swapaxes(0, 1).reshape(new, -1)
-        return self._product(out, block["attn_output"])
+        return out
 
     def _normal(self, x: Floats, weight: Floats) -> Floats:
         return x / np.sqrt(np.square(x).mean(axis=-1, keepdims=True) + self._epsilon) * weight
 
-    def _product(self, x: Floats, weight: Floats) -> Floats:
-        """x times the matrix, always in tiles of the same size: other sizes are rounded in other ways."""
-        rows, width = x.shape
-        if rest := -rows % self._tile:
-            x = np.concatenate([x, np.zeros((rest, width), np.float32)])
-        out: Floats = x.reshape(-1, self._tile, width) @ weight.T
-        return out.reshape(-1, len(weight))[:rows]
+    def _product(self, x: Floats, weight: Floats, long: Sequence[tuple[int, int]] = ()) -> Floats:
+        """x times the matrix. `long`: the rows of each prompt, behind the single ones; products of other sizes are
+        rounded in other ways, so none is computed together with what happens to be beside it."""
+        singles = long[0][0] if long else len(x)
+        out = np.empty((len(x), len(weight)), np.float32)
+        if singles:
+            tiled = x[:singles]
+            if rest := -singles % self._tile:
+                tiled = np.concatenate([tiled, np.zeros((rest, x.shape[1]), np.float32)])
+            tiles = tiled.reshape(-1, self._tile, x.shape[1]) @ weight.T
+            out[:singles] = tiles.reshape(-1, len(weight))[:singles]
+        for begin, end in long:
+            np.matmul(x[begin:end], weight.T, out=out[begin:end])
+        return out
 
 
 def _turn(x: Floats, cos: Floats, sin: Floats) -> Floats:
