@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import statistics
 import subprocess
 import tempfile
@@ -23,6 +24,7 @@ from rich.table import Table
 
 from bench import results
 from bench.http import Connection
+from hearth.cog import config
 from hearth.testing.live import LiveServer
 
 ROOT = Path(__file__).parent.parent
@@ -34,11 +36,14 @@ Figures = dict[str, float]
 
 
 class Bare:
-    """The engine in a process of its own. A context manager."""
+    """The engine in a process of its own, with the variables of its cog.yaml. A context manager."""
 
     def __init__(self, python: Path) -> None:
         command = [str(python), str(Path(__file__).with_name("language_bare.py")), str(PACKAGE), str(TOKENS), PROMPT]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        environment = {**os.environ, **config.load(PACKAGE).environment}
+        self._process = subprocess.Popen(
+            command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
 
     def __enter__(self) -> Bare:
         while self._line() != "ready\n":
