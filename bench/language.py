@@ -1,8 +1,9 @@
 """`python -m bench language [--quick]`: a language model through Hearth, beside its engine alone.
 
-The same package, environment, prompts and parameters. Alone, the engine is called in a process of its own; through
-Hearth, predictions are created over HTTP and their streams read. Tokens a second over all, and the median time to the
-first token. The targets: 0.95 of the engine's rate, and at most 5 ms more until the first token.
+The same package, environment, prompts and parameters; answers of different lengths, so that those who run together do
+not begin together. Alone, the engine is called in a process of its own; through Hearth, predictions are created over
+HTTP and their streams read. Tokens a second over all, and the median time to the first token. The targets: 0.95 of the
+engine's rate, and at most 5 ms more until the first token.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from rich.table import Table
 
 from bench import results
 from bench.http import Connection
+from bench.language_bare import length
 from hearth.cog import config
 from hearth.testing.live import LiveServer
 
@@ -73,11 +75,14 @@ async def through(server: LiveServer, version: str, concurrency: int, count: int
     headers = {"Authorization": f"Bearer {server.token}"}
     firsts: list[float] = []
     left = list(range(count))
+    tokens = sum(length(seed, TOKENS) for seed in left)
 
     async def work() -> None:
         connection = Connection(server.url)
         while left:
-            asked = {"prompt": PROMPT, "seed": left.pop(), "max_tokens": TOKENS, "min_tokens": TOKENS}
+            seed = left.pop()
+            most = length(seed, TOKENS)
+            asked = {"prompt": PROMPT, "seed": seed, "max_tokens": most, "min_tokens": most}
             asked |= {"temperature": 0.7, "top_p": 1.0, "top_k": 0}
             began = time.time()
             status, answer = await connection.request(
@@ -91,7 +96,7 @@ async def through(server: LiveServer, version: str, concurrency: int, count: int
 
     began = time.perf_counter()
     await asyncio.gather(*(work() for _ in range(concurrency)))
-    return {"rate": count * TOKENS / (time.perf_counter() - began), "first": statistics.median(firsts)}
+    return {"rate": tokens / (time.perf_counter() - began), "first": statistics.median(firsts)}
 
 
 def main(arguments: list[str]) -> int:
