@@ -1,4 +1,4 @@
-"""What is kept warm of a model or deployment, and how long its idle instances stay. Ours."""
+"""What is kept warm of a model or deployment, how long its idle instances stay, how many may wait for it. Ours."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ class PutScaling(msgspec.Struct, frozen=True, kw_only=True):
     """Of a model; null: its latest, whichever that is."""
     idle_timeout: float | None = None
     """Seconds that an idle instance stays; null: as the server has it."""
+    max_waiting: int | None = None
+    """Predictions that may wait for one version, or for the deployment; null: as the server has it."""
 
 
 class ScalingBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +35,7 @@ class ScalingBody(msgspec.Struct, frozen=True, kw_only=True):
     timezone: str
     version: str | None
     idle_timeout: float | None
+    max_waiting: int | None
     warm_now: int
     next_change: Moment | None
     because: str
@@ -68,6 +71,7 @@ def _routes(nouns: str, noun: str, find: Find) -> tuple[Route, ...]:
             zone=body.timezone,
             version=body.version,
             idle_timeout=body.idle_timeout,
+            max_waiting=body.max_waiting,
         )
         return _body(standing)
 
@@ -80,7 +84,7 @@ def _routes(nouns: str, noun: str, find: Find) -> tuple[Route, ...]:
             method="GET",
             path=path,
             operation_id=f"{nouns}.scaling.get",
-            summary=f"Get what is kept warm of a {noun}, and how long its idle instances stay",
+            summary=f"Get what is kept warm of a {noun}, how long its idle instances stay, and how many may wait",
             handler=get,
             reply=ScalingBody,
             errors=NOT_FOUND,
@@ -90,7 +94,7 @@ def _routes(nouns: str, noun: str, find: Find) -> tuple[Route, ...]:
             method="PUT",
             path=path,
             operation_id=f"{nouns}.scaling.put",
-            summary=f"Keep instances of a {noun} warm, always or on a schedule; set its idle timeout",
+            summary=f"Keep instances of a {noun} warm; set how long idle ones stay, how many may wait",
             handler=put,
             body=PutScaling,
             reply=ScalingBody,
@@ -121,6 +125,7 @@ def _body(standing: Standing) -> ScalingBody:
         timezone=scaling.zone,
         version=scaling.version,
         idle_timeout=scaling.idle_timeout,
+        max_waiting=scaling.max_waiting,
         warm_now=standing.warm_now,
         next_change=None if standing.next_change is None else wire.moment(standing.next_change),
         because=standing.because,

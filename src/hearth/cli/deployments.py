@@ -117,15 +117,20 @@ def keep_warm(
     zone: warm.Zone = None,
     count: warm.Count = None,
     idle: warm.Idle = None,
+    waiting: warm.Waiting = None,
     off: warm.Off = False,
     json: Json = False,
     data: Data = None,
 ) -> None:
-    """Keep instances of a deployment ready on top of --min, always or on a schedule; set its idle timeout."""
+    """Keep instances of a deployment ready on top of --min, always or on a schedule; say how long idle ones stay, or
+    how many may wait."""
     with Client(find(data)) as client:
         full = _full(client, name)
         path = f"deployments/{full}/scaling"
-        warm.warm(client, path, full, schedule=schedule, zone=zone, count=count, idle=idle, off=off, json=json)
+        warm.warm(
+            client, path, full, schedule=schedule, zone=zone, count=count, idle=idle, waiting=waiting,
+            off=off, json=json,
+        )  # fmt: skip
 
 
 @app.command()

@@ -63,16 +63,17 @@ def keep_warm(
     count: warm.Count = None,
     version: Annotated[str | None, typer.Option(help="A version's id. Default: the latest, whichever it is.")] = None,
     idle: warm.Idle = None,
+    waiting: warm.Waiting = None,
     off: warm.Off = False,
     json: Json = False,
     data: Data = None,
 ) -> None:
-    """Keep instances of a model ready, always or on a schedule; or say how long its idle ones stay."""
+    """Keep instances of a model ready, always or on a schedule; say how long idle ones stay, or how many may wait."""
     with Client(find(data)) as client:
         path = f"models/{split(model)}/scaling"
         warm.warm(
-            client, path, model, schedule=schedule, zone=zone, count=count, idle=idle, off=off, json=json,
-            version=version,
+            client, path, model, schedule=schedule, zone=zone, count=count, idle=idle, waiting=waiting,
+            off=off, json=json, version=version,
         )  # fmt: skip
 
 

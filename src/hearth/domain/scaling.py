@@ -1,4 +1,4 @@
-"""How many instances of a model or deployment are kept warm and when, and how long idle ones stay."""
+"""How many instances of a model or deployment are kept warm and when, how long idle ones stay, how many may wait."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ class Scaling(msgspec.Struct, frozen=True, kw_only=True):
     zone: str = "UTC"
     idle_timeout: float | None = None
     """Seconds that an idle instance stays; None: as the server has it."""
+    max_waiting: int | None = None
+    """Predictions that may wait for one version; None: as the server has it."""
     changed_at: float
     changed_by: str
     """A username."""

@@ -438,7 +438,8 @@ class Dispatcher:
     def full(self, lane: str, priority: Priority) -> float | None:
         """Seconds until there may be room in a line for one more; None if there is, for what is less urgent does not
         count."""
-        most, pool = self._options.max_waiting, self._planner.pools.get(lane)
+        pool = self._planner.pools.get(lane)
+        most = None if pool is None else self._planner.max_waiting(pool)
         if most is None or pool is None or pool.line.within(priority) < most:
             return None
         self._metrics.refused[priority].inc()

@@ -23,6 +23,7 @@ from hearth.domain.lane import Lane
 from hearth.domain.model import Version
 from hearth.domain.overview import LaneView
 from hearth.domain.prediction import Phase, Step
+from hearth.domain.scaling import Scaling
 from hearth.engine.alarms import Alarms
 from hearth.engine.boots import Boots
 from hearth.engine.breakdowns import Breakdowns
@@ -78,8 +79,8 @@ class Planner:
         """Lanes that want an instance and have no room for it."""
         self.closed = False
         """The server is stopping, or paused: nothing boots."""
-        self.timeouts: dict[str, float] = {}
-        """Seconds that idle instances stay, by the id of a deployment or the name of a model, where not as usual."""
+        self._scalings: dict[str, Scaling] = {}
+        """By the id of a deployment or the name of a model, where not all is as usual."""
 
     # Lanes
 
@@ -337,8 +338,19 @@ class Planner:
         return math.inf if pool.keeps(host) else self.idle_timeout(pool)
 
     def idle_timeout(self, pool: Pool) -> float:
-        own = self.timeouts.get(pool.lane.deployment_id or pool.version.model, self._options.idle_timeout)
-        return min(RETIRED_IDLE, own) if pool.retired else own
+        scaling = self._scaling(pool)
+        own = None if scaling is None else scaling.idle_timeout
+        wanted = self._options.idle_timeout if own is None else own
+        return min(RETIRED_IDLE, wanted) if pool.retired else wanted
+
+    def max_waiting(self, pool: Pool) -> int | None:
+        """How many may wait in its line; None: any number."""
+        scaling = self._scaling(pool)
+        own = None if scaling is None else scaling.max_waiting
+        return self._options.max_waiting if own is None else own
+
+    def _scaling(self, pool: Pool) -> Scaling | None:
+        return self._scalings.get(pool.lane.deployment_id or pool.version.model)
 
     def _keeps(self, host: Host) -> bool:
         pool = self.pools.get(host.lane.key)
@@ -365,12 +377,13 @@ class Planner:
             self.plan(pool)
             self.tidy(pool)
 
-    def set_timeout(self, name: str, seconds: float | None) -> None:
-        """How long idle instances of a deployment (its id) or model (its name) stay; None: as usual."""
-        if self.timeouts.get(name) != seconds:
-            self.timeouts.pop(name, None)
-            if seconds is not None:
-                self.timeouts[name] = seconds
+    def scale(self, name: str, scaling: Scaling | None) -> None:
+        """What is wanted of a deployment (by its id) or model (by its name), but for its warm windows: how long idle
+        instances stay, how many may wait. None: as usual."""
+        before = self._scalings.pop(name, None)
+        if scaling is not None:
+            self._scalings[name] = scaling
+        if (before and before.idle_timeout) != (scaling and scaling.idle_timeout):
             for pool in list(self.pools.values()):
                 if name in (pool.lane.deployment_id, pool.version.model):
                     self._look_again(pool)

@@ -1,5 +1,5 @@
-"""Warm windows and idle timeouts as they are wanted, made so: at the start, after every change, and when a schedule
-opens or closes.
+"""Warm windows, idle timeouts and lengths of lines as they are wanted, made so: at the start, after every change, and
+when a schedule opens or closes.
 
 What is kept warm of a model is its latest version (or the one that was named), of a deployment the release that
 serves: `rollouts.py` asks for that number when it makes the lane's bounds.
@@ -39,7 +39,7 @@ class Scalings:
         self._kept: dict[str, str] = {}
         """By model id: the version whose lane is kept warm."""
         self._names: dict[str, str] = {}
-        """By model id: what the planner knows its timeout by."""
+        """By model id: what the planner knows it by."""
         self._counts: dict[str, int] = {}
         """By deployment id: how many are kept warm now."""
         self._rings: dict[str, Alarm] = {}
@@ -104,16 +104,15 @@ class Scalings:
         if change is not None:
             self._rings[target] = self._alarms.after(min(change - now, LOOK), lambda: self.changed(target))
         model = (await self._store.models.many([target])).get(target)
-        timeout = None if scaling is None else scaling.idle_timeout
         if model is not None or target in self._names:
             name = self._names.setdefault(target, model.full_name if model is not None else "")
             if scaling is None:
                 del self._names[target]
-            self._planner.set_timeout(name, timeout)
+            self._planner.scale(name, scaling)
             wanted = None if model is None or scaling is None else scaling.version or model.latest_version_id
             await self._keep(target, wanted, count, "cpu" if model is None else model.hardware)
         else:
-            self._planner.set_timeout(target, timeout)
+            self._planner.scale(target, scaling)
             if self._counts.get(target, 0) != count:
                 self._counts[target] = count
                 self._rolled(target)

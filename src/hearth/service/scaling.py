@@ -1,4 +1,5 @@
-"""What is kept warm of a model or deployment, when, and how long its idle instances stay: said by its owner."""
+"""What is kept warm of a model or deployment and when, how long its idle instances stay, how many may wait for it:
+said by its owner."""
 
 from __future__ import annotations
 
@@ -62,6 +63,7 @@ class Scalings:
         zone: str = "UTC",
         version: str | None = None,
         idle_timeout: float | None = None,
+        max_waiting: int | None = None,
     ) -> Standing:
         """In place of what was wanted before. Raises InvalidRequest with every wrong field."""
         errors: list[Pointer] = []
@@ -70,6 +72,8 @@ class Scalings:
         if idle_timeout is not None and not SHORTEST <= idle_timeout <= LONGEST:
             detail = f"idle_timeout: must be between {SHORTEST:g} and {LONGEST:g} seconds"
             errors.append(Pointer("/idle_timeout", detail))
+        if max_waiting is not None and max_waiting < 1:
+            errors.append(Pointer("/max_waiting", "max_waiting: must be 1 or more"))
         schedule = " ".join(schedule.split())
         try:
             parse(schedule or "daily 0-24", zone)
@@ -88,6 +92,7 @@ class Scalings:
             schedule=schedule,
             zone=zone,
             idle_timeout=idle_timeout,
+            max_waiting=max_waiting,
             changed_at=self._clock.now(),
             changed_by=caller.username,
         )

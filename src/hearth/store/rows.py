@@ -45,7 +45,7 @@ ACCOUNT_CHANGEABLE = frozenset(
     {"type", "name", "admin", "webhook_secret", "creates_per_minute", "others_per_minute", "retention"}
 )
 SCALING = (
-    "target", "version", "warm", "schedule", "zone", "idle_timeout", "changed_at", "changed_by",
+    "target", "version", "warm", "schedule", "zone", "idle_timeout", "max_waiting", "changed_at", "changed_by",
 )  # fmt: skip
 DECISION = (
     "id", "at", "action", "lane", "model", "version", "because", "deployment", "instance", "wanted",

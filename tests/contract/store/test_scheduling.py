@@ -29,7 +29,15 @@ async def test_what_is_wanted_comes_back_as_it_was_stored(store: Store):
     plain = scaling(made.id)
     await store.scalings.put(plain)
     assert await store.scalings.get(made.id) == plain
-    full = scaling(made.id, version="a" * 64, warm=2, schedule="weekdays 8-19", zone="Europe/Berlin", idle_timeout=42.5)
+    full = scaling(
+        made.id,
+        version="a" * 64,
+        warm=2,
+        schedule="weekdays 8-19",
+        zone="Europe/Berlin",
+        idle_timeout=42.5,
+        max_waiting=7,
+    )
     await store.scalings.put(full)
     assert await store.scalings.get(made.id) == full
     assert await store.scalings.all() == [full]

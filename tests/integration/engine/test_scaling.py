@@ -10,9 +10,11 @@ import pytest
 
 from hearth.bus.base import BootInstance, PauseEngine, ResumeEngine, ScalingChanged, StopInstance, VersionDeleted
 from hearth.domain.decision import Action
+from hearth.domain.events import Kind
 from hearth.domain.lane import of_version
 from hearth.domain.model import Version
 from hearth.domain.prediction import Phase
+from hearth.domain.priority import Priority
 from hearth.domain.scaling import Scaling
 from hearth.engine.decisions import WRITE_AFTER
 from hearth.errors import Unavailable
@@ -145,6 +147,26 @@ async def test_an_idle_timeout_of_its_own(started: Callable[..., Any]) -> None:
     for seconds, left in ((9, (1, 1, 1)), (2, (0, 1, 1)), (290, (0, 0, 1)), (690, (0, 0, 1)), (310, (0, 0, 0))):
         await bench.advance(seconds)
         assert tuple(alive(bench, version) for version in (short, usual, long)) == left
+
+
+async def test_a_line_of_its_own_length(started: Callable[..., Any]) -> None:
+    bench: Bench = await started(runtime=FakeRuntime(hold), max_waiting=3)
+    short, usual = [await bench.version(name) for name in ("short", "usual")]
+    await put(bench, short.model_id, max_waiting=1)
+    for version in (short, usual):
+        await bench.until(await bench.submit(version), Kind.STARTED)
+        await bench.submit(version)
+    full = bench.engine.full
+    assert full(short.id, Priority.NORMAL) is not None
+    assert full(usual.id, Priority.NORMAL) is None
+    await put(bench, short.model_id, max_waiting=2)
+    assert full(short.id, Priority.NORMAL) is None
+    await bench.submit(short)
+    assert full(short.id, Priority.NORMAL) is not None
+    await bench.store.scalings.remove(short.model_id)
+    bench.bus.submit(ScalingChanged(target=short.model_id))
+    await followed(bench)
+    assert full(short.id, Priority.NORMAL) is None
 
 
 async def test_an_instance_by_hand_serves_and_ends_by_being_idle(started: Callable[..., Any]) -> None:

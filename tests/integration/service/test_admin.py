@@ -145,6 +145,12 @@ async def test_every_wrong_field_is_named(bench: Bench, scalings: Scalings, boss
     target = await scalings.of_model(boss, "ada", "model")
     with pytest.raises(InvalidRequest) as raised:
         await scalings.put(
-            boss, target, warm=99, schedule="someday 8-9", zone="UTC", version=other.id, idle_timeout=0.1
+            boss, target, warm=99, schedule="someday 8-9", zone="UTC", version=other.id, idle_timeout=0.1, max_waiting=0
         )
-    assert [error.pointer for error in raised.value.errors] == ["/warm", "/idle_timeout", "/schedule", "/version"]
+    assert [error.pointer for error in raised.value.errors] == [
+        "/warm",
+        "/idle_timeout",
+        "/max_waiting",
+        "/schedule",
+        "/version",
+    ]
