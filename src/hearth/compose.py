@@ -62,6 +62,7 @@ from hearth.service.sharing import Sharing
 from hearth.service.showing import Showing
 from hearth.service.signin import SignIn
 from hearth.service.streams import Streams
+from hearth.service.timings import Timings
 from hearth.service.tokens import Tokens
 from hearth.service.trainings import Trainings
 from hearth.service.usage import Usage
@@ -285,6 +286,7 @@ def _services(ground: _Ground, wire: Wire, streams: Streams, engine: Engine, har
             predictions=predictions,
             single=settings.database is None,
         ),
+        timings=Timings(store=store, hardware=hardware),
         tokens=Tokens(blobs=blobs, versions=versions, tokenizers=HuggingFaceTokenizers(), clock=clock),
         admin=Admin(store=store, bus=bus, clock=clock),
         pushes=Pushes(store=store, blobs=blobs, bus=bus, models=models, versions=versions, clock=clock),

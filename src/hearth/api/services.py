@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from hearth.service.showing import Showing
     from hearth.service.signin import SignIn
     from hearth.service.streams import Streams
+    from hearth.service.timings import Timings
     from hearth.service.tokens import Tokens
     from hearth.service.trainings import Trainings
     from hearth.service.usage import Usage
@@ -61,6 +62,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     deployments: Deployments
     trainings: Trainings
     batches: Batches
+    timings: Timings
     tokens: Tokens
     scalings: Scalings
     admin: Admin

@@ -8,10 +8,10 @@ from hearth.domain.deployment import MOST_MAX, MOST_MIN, Deployment
 from hearth.domain.model import Model, Version
 from hearth.errors import Conflict, HearthError, InvalidRequest, NotFound
 from hearth.service.history import Wanted
-from hearth.web import dashboard, errors, paging, plots
+from hearth.web import dashboard, errors, paging, plots, warming
 from hearth.web.http import Reply, redirect
 from hearth.web.links import with_urls
-from hearth.web.render import seconds, size
+from hearth.web.render import seconds, sentence, size
 from hearth.web.request import Request
 from hearth.web.route import For, Route
 from hearth.web.snippets import LABELS, LEXERS, Call, Language, Use, snippet
@@ -128,6 +128,7 @@ async def show(request: Request) -> Reply:
         choices=HOURS,
         rows=[dashboard.row(prediction, now) for prediction in latest.items[:_LATEST]],
         instances=[i for i in services.bus.instances() if i.deployment == deployment.full_name],
+        standing=await services.scalings.get(deployment.id),
     )
 
 
@@ -168,7 +169,12 @@ async def settings(request: Request) -> Reply:
 
 
 async def _settings(
-    request: Request, deployment: Deployment, values: dict[str, str], wrong: dict[str, str], status: int = 200
+    request: Request,
+    deployment: Deployment,
+    values: dict[str, str],
+    wrong: dict[str, str],
+    status: int = 200,
+    warm: warming.Warming | None = None,
 ) -> Reply:
     current = deployment.current
     known = {"version": current.version, "hardware": current.hardware}
@@ -182,8 +188,18 @@ async def _settings(
         versions=found,
         hardware=list(request.services.models.hardware),
         most=(MOST_MIN, MOST_MAX),
+        warming=warm or await warming.of(request, deployment.id),
         status=status,
     )
+
+
+async def keep_warm(request: Request) -> Reply:
+    deployment, form = await _get(request), await request.form()
+    try:
+        standing = await warming.put(request, deployment.id, form)
+    except InvalidRequest as error:
+        return await _settings(request, deployment, {}, {}, 400, warming.refused(form, error))
+    return redirect(f"{_path(deployment)}/settings#warm", toast=f"{sentence(standing.because)}.")
 
 
 async def update(request: Request) -> Reply:
@@ -262,5 +278,6 @@ ROUTES = (
     _route("POST", "/{owner}/{name}/releases", roll_back),
     _route("GET", "/{owner}/{name}/settings", settings),
     _route("POST", "/{owner}/{name}/settings", update),
+    _route("POST", "/{owner}/{name}/warm", keep_warm),
     _route("POST", "/{owner}/{name}/delete", delete),
 )

@@ -16,7 +16,6 @@ from hearth.web.versions import UNKNOWN, interface
 
 SUGGESTED = 6
 _ORDERS = {"new": ModelOrder.CREATED, "updated": ModelOrder.PUSHED}
-_WORDS = 120
 
 
 class Card(NamedTuple):
@@ -35,7 +34,7 @@ def card(shown: Shown) -> Card:
     picture = cover(model, example)
     kind = interface(latest).input.output_kind if latest is not None else UNKNOWN
     made: list[Piece] = outputs.pieces(example.output, kind) if example is not None and picture is None else []
-    words = next((str(piece.value).strip()[:_WORDS] for piece in made if piece.kind in ("text", "value")), "")
+    words = next((outputs.opening(str(piece.value)) for piece in made if piece.kind in ("text", "value")), "")
     return Card(model, picture, words, any(piece.kind == "audio" for piece in made))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from hearth.domain.instance import InstanceView
 from hearth.errors import HearthError, NotFound, Unavailable
-from hearth.web import errors, plots
+from hearth.web import errors, plots, warming
 from hearth.web.http import Reply, redirect
 from hearth.web.render import seconds, size
 from hearth.web.request import Request
@@ -22,7 +22,7 @@ ACTIONS = {
     "evict": "info",
     "takeover": "info",
 }
-_DECISIONS = 30
+_DECISIONS = 12
 
 
 async def show(request: Request) -> Reply:
@@ -117,15 +117,9 @@ async def warm(request: Request) -> Reply:
         if not name:
             raise NotFound('Name it as "owner/name".')
         find = scalings.of_deployment if values["kind"] == "deployment" else scalings.of_model
-        target = await find(caller, owner, name)
-        count = int(values["warm"]) if values["warm"].isdecimal() and len(values["warm"]) < 4 else -1
-        standing = await scalings.put(
-            caller, target, warm=count, schedule=values["schedule"], zone=values["zone"] or "UTC"
-        )
+        standing = await warming.put(request, await find(caller, owner, name), form)
     except HearthError as error:
-        found = errors.by_field(error)
-        text = "; ".join(f"{field}: {text}" if field else text for field, text in found.items())
-        return await _page(request, values, {"warm": text}, errors.problem(error).status)
+        return await _page(request, values, {"warm": warming.refused(form, error).error}, errors.problem(error).status)
     return redirect("/instances", toast=f"{values['target']}: {standing.because}.")
 
 

@@ -6,10 +6,11 @@ from typing import Any
 
 from hearth.errors import InvalidRequest, NotFound, TooLarge
 from hearth.service.models import UPDATABLE
-from hearth.web import models
+from hearth.web import models, warming
 from hearth.web.errors import by_field
 from hearth.web.http import Reply, redirect
 from hearth.web.markdown import markdown
+from hearth.web.render import sentence
 from hearth.web.request import Request
 from hearth.web.route import For, Route
 
@@ -24,19 +25,26 @@ async def _own(request: Request) -> models.Subject:
 
 
 async def show(request: Request) -> Reply:
-    return _page(request, await _own(request), {})
+    return await _page(request, await _own(request), {})
 
 
-def _page(request: Request, found: models.Subject, errors: dict[str, str], told: dict[str, str] | None = None) -> Reply:
+async def _page(
+    request: Request,
+    found: models.Subject,
+    errors: dict[str, str],
+    told: dict[str, str] | None = None,
+    warm: warming.Warming | None = None,
+) -> Reply:
     shown = {name: getattr(found.model, name) or "" for name in UPDATABLE}
     shown |= {"visibility": found.model.visibility.value, "hardware": found.model.hardware}
     return request.page(
         "model/settings.html",
-        status=422 if errors else 200,
+        status=422 if errors or warm else 200,
         **models.values(request, found, "settings"),
         told=shown | (told or {}),
         errors=errors,
         skus=request.services.models.hardware,
+        warming=warm or await warming.of(request, found.model.id),
     )
 
 
@@ -57,8 +65,17 @@ async def save(request: Request) -> Reply:
             await services.showing.remove_cover(request.signed_in, owner, name)
     except (InvalidRequest, TooLarge) as error:
         errors = by_field(error)
-        return _page(request, found, errors, told)
+        return await _page(request, found, errors, told)
     return redirect(f"{found.path}/settings", toast="Saved.")
+
+
+async def keep_warm(request: Request) -> Reply:
+    found, form = await _own(request), await request.form()
+    try:
+        standing = await warming.put(request, found.model.id, form)
+    except InvalidRequest as error:
+        return await _page(request, found, {}, None, warming.refused(form, error))
+    return redirect(f"{found.path}/settings#warm", toast=f"{sentence(standing.because)}.")
 
 
 async def preview(request: Request) -> Reply:
@@ -70,7 +87,7 @@ async def preview(request: Request) -> Reply:
 async def delete(request: Request) -> Reply:
     found = await _own(request)
     if (await request.form()).get("confirm") != found.model.full_name:
-        return _page(request, found, {"confirm": f"Type {found.model.full_name} to delete it."})
+        return await _page(request, found, {"confirm": f"Type {found.model.full_name} to delete it."})
     await request.services.models.delete(request.signed_in, found.model.owner, found.model.name)
     return redirect(f"/{found.model.owner}", toast=f"{found.model.full_name} is deleted.")
 
@@ -89,6 +106,7 @@ def _post(path: str, handler: Any, max_form: int = 1024 * 1024) -> Route:
 ROUTES = (
     Route(method="GET", path="/{owner}/{name}/settings", handler=show, whom=For.SIGNED_IN),
     _post("settings", save, MAX_FORM),
+    _post("warm", keep_warm),
     _post("readme/preview", preview),
     _post("delete", delete),
     _post("versions/{version}/delete", delete_version),

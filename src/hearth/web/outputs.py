@@ -25,8 +25,12 @@ MAX_NODES = 2000
 """Values of a tree, all of them."""
 MAX_RAW = 200_000
 """Bytes of JSON."""
+MAX_LAID_OUT = 2 * MAX_RAW
+"""Bytes of JSON that are laid out in lines; what is larger is cut early anyway."""
 MAX_PIECES = 300
 """Pieces that a page shows."""
+MAX_OPENING = 120
+"""Characters of a text on the cover of a card."""
 MAX_LOGS = 200_000
 """Characters of logs that a page shows: the last ones."""
 
@@ -85,8 +89,20 @@ def _shallow(value: Any) -> bool:
     return True
 
 
+def _depth(value: Any) -> int:
+    deepest, rest = 0, [(value, 0)]
+    while rest:
+        item, depth = rest.pop()
+        deepest = max(deepest, depth)
+        inner = item.values() if isinstance(item, dict) else item if isinstance(item, list) else ()
+        rest.extend((each, depth + 1) for each in inner)
+    return deepest
+
+
 def _cut(value: Any) -> str:
     text = msgspec.json.encode(value)
+    if len(text) <= MAX_LAID_OUT and _depth(value) <= MAX_DEPTH:  # deeper, and blanks would be most of it
+        text = msgspec.json.format(text, indent=2)
     return text.decode() if len(text) <= MAX_RAW else text[:MAX_RAW].decode("utf-8", "ignore") + "…"
 
 
@@ -94,6 +110,12 @@ def text_of(output: Any, kind: OutputKind) -> str | None:
     """The whole text, if text is what the model returned."""
     found = pieces(output, kind)
     return found[0].value if len(found) == 1 and found[0].kind == "text" else None
+
+
+def opening(text: str) -> str:
+    """How it begins: what fits on a cover, up to the end of a word."""
+    text = " ".join(text[: 2 * MAX_OPENING].split())
+    return text if len(text) <= MAX_OPENING else text[: MAX_OPENING + 1].rsplit(" ", 1)[0][:MAX_OPENING] + "…"
 
 
 def input_piece(value: Any) -> Piece | None:

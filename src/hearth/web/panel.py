@@ -177,6 +177,9 @@ class Summary(NamedTuple):
     prediction: Prediction
     cover: Piece | None
     text: str
+    """Text, value or JSON that came out, in brief."""
+    words: str
+    """Of those, what was said: text."""
     prompt: str
 
 
@@ -186,7 +189,8 @@ async def summary(request: Request, prediction: Prediction) -> Summary:
     cover = next((p for p in found if p.kind in ("image", "video", "audio")), None)
     text = next((_brief(p.value) for p in found if p.kind in ("text", "value", "json")), "")
     prompt = next((v for v in prediction.input.values() if isinstance(v, str) and not outputs.input_piece(v)), "")
-    return Summary(prediction, cover, text, _brief(prompt))
+    words = next((outputs.opening(p.value) for p in found if p.kind == "text"), "")
+    return Summary(prediction, cover, text, words, _brief(prompt))
 
 
 class Example(NamedTuple):

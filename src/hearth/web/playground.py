@@ -7,6 +7,7 @@ from typing import Any
 from hearth import ids
 from hearth.domain.prediction import Prediction, PredictionKind
 from hearth.errors import InvalidInput, InvalidRequest, NotFound, Unauthenticated
+from hearth.service.timings import Timing
 from hearth.web import models, panel, tokens
 from hearth.web.errors import by_field
 from hearth.web.forms import Posted
@@ -68,6 +69,7 @@ async def _page(
         run=await panel.of(request, run) if run is not None else None,
         run_is_example=example,
         examples=await _others(request, found, run),
+        timing=await _timing(request, found),
     )
 
 
@@ -92,6 +94,12 @@ def editor(
         "code": "" if view == FORM else snippet(Language(view), call),
         "lexer": "" if view == FORM else LEXERS[Language(view)],
     }
+
+
+async def _timing(request: Request, found: models.Subject) -> Timing | None:
+    """None if nothing has been measured."""
+    timing = await request.services.timings.of(found.model, found.version) if found.version is not None else None
+    return timing if timing is not None and (timing.runs or timing.boots) else None
 
 
 async def _others(request: Request, found: models.Subject, run: Prediction | None) -> list[Any]:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from hearth.service.showing import Showing
     from hearth.service.signin import SignIn
     from hearth.service.streams import Streams
+    from hearth.service.timings import Timings
     from hearth.service.tokens import Tokens
     from hearth.service.trainings import Trainings
     from hearth.service.usage import Usage
@@ -65,6 +66,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     scalings: Scalings
     admin: Admin
     batches: Batches
+    timings: Timings
     tokens: Tokens
     bus: Bus
     render: Callable[[Prediction, str], Awaitable[bytes]]

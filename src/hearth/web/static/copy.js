@@ -1,14 +1,12 @@
 // Buttons with data-copy copy the code beside them, or the text in data-copy itself.
+import { copy } from "./clipboard.js";
+
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
   if (!button) return;
   const box = button.closest("[data-copy-from]");
   const text = button.dataset.copy || box?.querySelector("pre, textarea, input")?.textContent || "";
-  try {
-    await navigator.clipboard.writeText(text);
-  } catch {
-    return; // no clipboard here (plain http, or refused): nothing was promised
-  }
+  if (!(await copy(text))) return; // nothing was promised
   button.classList.add("done");
   const label = button.getAttribute("aria-label");
   button.setAttribute("aria-label", "Copied");

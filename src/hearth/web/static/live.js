@@ -28,11 +28,17 @@ const HANDLERS = {
   },
   text(panel, text) {
     const box = part(panel, "text");
+    const output = part(panel, "output");
+    const follow = near(output);
     box.append(box.firstChild ? text : text.trimStart());
     waited(panel);
+    if (follow) output.scrollTop = output.scrollHeight;
   },
   html(panel, html) {
+    const output = part(panel, "output");
+    const follow = near(output);
     part(panel, "html").innerHTML = html;
+    if (follow) output.scrollTop = output.scrollHeight;
   },
   piece(panel, html) {
     const box = part(panel, "pieces");

@@ -1,4 +1,5 @@
 // What came out: pictures enlarge, text turns into Markdown and back, and can be copied.
+import { copy } from "./clipboard.js";
 import { toast } from "./toast.js";
 
 document.addEventListener("click", (event) => {
@@ -51,8 +52,10 @@ document.addEventListener("click", async (event) => {
     document.dispatchEvent(new CustomEvent("markdown"));
   }
   if (run && event.target.closest("[data-copy-output]")) {
-    await navigator.clipboard.writeText(run.querySelector('[data-part="text"]')?.textContent ?? "");
-    toast("Copied.");
+    const from = event.target.closest("[data-copy-output]").dataset.copyOutput;
+    const text = from ? fetch(from).then((answer) => (answer.ok ? answer.text() : Promise.reject(answer))) : run.querySelector('[data-part="text"]')?.textContent ?? "";
+    const done = await copy(text).catch(() => false);
+    toast(done ? "Copied." : "That could not be copied.", !done);
   }
 });
 document.addEventListener("htmx:afterSettle", dress);
@@ -62,10 +65,5 @@ dress();
 document.addEventListener("submit", async (event) => {
   const form = event.target.closest("form[data-share]");
   if (!form || form.querySelector("[name=shared]").value !== "yes") return;
-  try {
-    await navigator.clipboard.writeText(form.dataset.share);
-    toast("The link is in your clipboard.");
-  } catch {
-    // no clipboard on this page: the link stands under the buttons
-  }
+  if (await copy(form.dataset.share)) toast("The link is in your clipboard."); // else it stands under the buttons
 });

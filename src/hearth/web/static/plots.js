@@ -5,6 +5,14 @@ const charts = new Map();
 const HALF_DAY = 43200;
 const SECONDS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 36000, 86400];
 
+// Values without a neighbour make no line: they are drawn as points.
+function alone(plot, index) {
+  const { data } = plot;
+  const values = data[index];
+  const there = (at) => values[at] !== null && values[at] !== undefined;
+  return values.flatMap((_, at) => (there(at) && !there(at - 1) && !there(at + 1) ? [at] : []));
+}
+
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 function resolved(name) {
@@ -18,7 +26,7 @@ function resolved(name) {
 }
 
 const UNITS = {
-  s: (v) => (v < 1 ? `${Math.round(v * 1000)} ms` : v < 60 ? `${+v.toFixed(1)} s` : v < 3600 ? `${+(v / 60).toFixed(1)} min` : `${+(v / 3600).toFixed(1)} h`),
+  s: (v) => (v === 0 ? "0" : v < 1 ? `${Math.round(v * 1000)} ms` : v < 60 ? `${+v.toFixed(1)} s` : v < 3600 ? `${+(v / 60).toFixed(1)} min` : `${+(v / 3600).toFixed(1)} h`),
   bytes: (v) => {
     for (const unit of ["B", "kB", "MB", "GB"]) {
       if (v < 1000) return `${+v.toFixed(v < 10 ? 1 : 0)} ${unit}`;
@@ -36,6 +44,7 @@ function draw(box) {
   charts.get(box)?.destroy();
   box.replaceChildren();
   const none = plot.series.every((s) => s.values.every((v) => v === null || v === 0));
+  const measured = plot.series.some((s) => s.values.some((v) => v !== null));
   const show = UNITS[plot.unit] || UNITS.count;
   const grid = { stroke: resolved("line"), width: 1 };
   const axis = { stroke: resolved("soft"), grid, ticks: grid, font: `12px ${css("--text") || "sans-serif"}` };
@@ -50,7 +59,7 @@ function draw(box) {
       stroke: color,
       width: plot.bars ? 0 : 1.6,
       fill: plot.bars ? color : index === 0 && plot.series.length === 1 ? color.replace("rgb(", "rgba(").replace(")", ", .12)") : undefined,
-      points: { show: false },
+      points: plot.bars ? { show: false } : { show: true, size: 5, width: 0, fill: color, filter: alone },
       paths: plot.bars ? uPlot.paths.bars({ size: [0.7, 60], radius: 0.15 }) : undefined,
       spanGaps: false,
       value: (_, v) => (v === null || v === undefined ? "–" : show(v)),
@@ -72,7 +81,7 @@ function draw(box) {
   if (none) {
     const text = document.createElement("p");
     text.className = "plot-none";
-    text.textContent = "Nothing yet";
+    text.textContent = measured && !plot.days ? "None" : "Nothing yet";
     box.append(text);
   }
 }
