@@ -312,6 +312,31 @@ def test_a_deployment_shows_code_and_plots(page: Page, deployment: str):
     expect(page.get_by_role("row").filter(has_text=deployment)).to_contain_text("Live")
 
 
+def test_an_owner_keeps_a_deployment_and_a_model_warm(
+    page: Page, api: Api, deployment: str, models: Models, complaints: Complaints
+):
+    complaints.expect_status(400, 422)
+    for path, target in (
+        (f"/deployments/{deployment}/settings", f"deployments/{deployment}"),
+        (f"/{models('noop').name}/settings", f"models/{models('noop').name}"),
+    ):
+        page.goto(path)
+        form = page.locator("#warm")
+        expect(form).to_contain_text("Nothing is kept warm")
+        form.get_by_label("Instances kept warm").fill("1")
+        form.get_by_label("When").fill("whenever")
+        form.get_by_role("button", name="Save").click()
+        expect(form.get_by_role("alert")).to_contain_text("Schedule")
+        form.get_by_label("When").fill("sun 3-3:30")
+        form.get_by_label("Time zone").fill("Europe/Berlin")
+        form.get_by_label("Idle instances stay").fill("90")
+        form.get_by_role("button", name="Save").click()
+        expect(form.locator(".notice")).to_contain_text("sun 3-3:30 (Europe/Berlin)")
+        wanted = api("GET", f"{target}/scaling")
+        assert (wanted["warm"], wanted["idle_timeout"], wanted["timezone"]) == (1, 90.0, "Europe/Berlin")
+        api("DELETE", f"{target}/scaling")
+
+
 # Instances
 
 

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.conftest import DESKTOP, PHONE
+
 PAINTER = Path(__file__).with_name("painter.py").read_text()
 SLOW = 60.0
 """Seconds of a run that a test ends itself."""
@@ -78,6 +80,76 @@ def test_text_comes_as_it_is_written_and_turns_into_markdown(open_page, writer):
     page.reload()
     expect(page.locator('[data-part="text"]')).to_contain_text("# About bread")  # the address is this run
     expect(page.get_by_label("prompt")).to_have_value("bread")
+
+
+TALKER = """
+import time
+from cog import BasePredictor, ConcatenateIterator, Input
+
+class Predictor(BasePredictor):
+    def predict(self, what: str = Input(choices=["lines", "json", "error"], default="lines")) -> object:
+        if what == "json":
+            return {"rows": [{"n": n, "name": f"row {n}"} for n in range(900)]}
+        if what == "error":
+            raise ValueError("no")
+        return "\\n".join(f"line {n}" for n in range(400))
+"""
+
+
+@pytest.fixture(scope="module")
+def talker(models):
+    return models.write("talker", TALKER)
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE])
+def test_long_outputs_scroll_and_their_buttons_stay(open_page, accessible, talker, size):
+    page = open_page(f"/{talker.name}", size=size)
+    panel = run(page)
+    accessible(page)
+    if size == DESKTOP:
+        assert panel.bounding_box()["height"] < size[1]
+        assert page.locator(".output").evaluate("box => box.scrollHeight > box.clientHeight")
+    expect(panel.get_by_role("button", name="Copy", exact=True)).to_be_visible()
+    expect(panel.get_by_role("link", name="Download", exact=True)).to_be_visible()
+
+
+def test_json_is_copied_whole(open_page, talker):
+    page = open_page(f"/{talker.name}")
+    page.get_by_label("what").select_option("json")
+    run(page).get_by_role("button", name="Copy", exact=True).click()
+    expect(page.get_by_role("status").filter(has_text="Copied.")).to_be_visible()
+    copied = json.loads(page.evaluate("navigator.clipboard.readText()"))
+    assert copied["rows"][899] == {"n": 899, "name": "row 899"}
+
+
+def test_a_page_without_a_clipboard_copies_all_the_same(open_page, talker):
+    page = open_page(f"/{talker.name}/api")
+    page.evaluate("Object.defineProperty(navigator, 'clipboard', {value: undefined, configurable: true})")
+    page.get_by_role("button", name="Copy").first.click()
+    page.wait_for_function("document.querySelector('.copy.done')")
+    page.evaluate("delete navigator.clipboard")
+    assert page.evaluate("navigator.clipboard.readText()").startswith("pip install replicate")
+
+
+def test_two_clicks_are_one_run_and_back_leads_back(open_page, talker, api):
+    page = open_page(f"/{talker.name}")
+    before = api("GET", f"models/{talker.name}")["run_count"]
+    page.locator("#run-button").dblclick()
+    page.wait_for_url("**prediction=*")
+    ended(page)
+    assert api("GET", f"models/{talker.name}")["run_count"] == before + 1
+    page.go_back()
+    page.wait_for_url(re.compile(f"{talker.name}$"))
+    page.go_forward()
+    ended(page)
+
+
+def test_a_failure_leaves_no_gap_and_promises_no_logs(open_page, talker):
+    page = open_page(f"/{talker.name}")
+    page.get_by_label("what").select_option("error")
+    panel = run(page)
+    expect(panel.locator(".output")).to_have_count(0)
+    expect(panel.locator(".run-error")).to_contain_text("Change the input and try again")
 
 
 def test_errors_stand_beside_their_fields(open_page, writer):

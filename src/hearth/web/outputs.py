@@ -16,6 +16,8 @@ from hearth.web.links import file_url
 
 TEXTS = ("text/plain", "text/markdown", "text/csv", "application/json")
 _PROGRESS = re.compile(r"(\d{1,3})%\s*\|[^|\n]*\|\s*(\d+(?:\.\d+)?\w*)/(\d+(?:\.\d+)?\w*)([^\n]*)")
+_MARKS = re.compile(r"^\s*#+\s|\*\*|`+", re.MULTILINE)
+"""Of Markdown, what only stands in the way where nothing is rendered."""
 _TAIL = 4000
 """Characters of the logs' end in which progress is looked for."""
 
@@ -114,7 +116,7 @@ def text_of(output: Any, kind: OutputKind) -> str | None:
 
 def opening(text: str) -> str:
     """How it begins: what fits on a cover, up to the end of a word."""
-    text = " ".join(text[: 2 * MAX_OPENING].split())
+    text = " ".join(_MARKS.sub("", text[: 2 * MAX_OPENING]).split())
     return text if len(text) <= MAX_OPENING else text[: MAX_OPENING + 1].rsplit(" ", 1)[0][:MAX_OPENING] + "…"
 
 

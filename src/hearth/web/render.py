@@ -93,6 +93,8 @@ def seconds(value: float | None) -> str:
     """A duration as people read it: `240 ms`, `3.2 s`, `2 min 5 s`."""
     if value is None:
         return "–"
+    if 0 < value < 0.001:
+        return "< 1 ms"
     if value < 1:
         return f"{max(value, 0) * 1000:.0f} ms"
     if value < 60:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hearth.domain.schema import OutputKind
-from hearth.web.outputs import Progress, input_piece, pieces, progress, readable, text_of
+from hearth.web.outputs import Progress, input_piece, opening, pieces, progress, readable, text_of
 
 ID = "0123456789abcdefghjkmnpqrs"
 PICTURE = f"hearth-file:{ID}/a b.png"
@@ -87,7 +87,17 @@ def test_what_is_too_much_for_a_tree_is_text() -> None:
         deep = [deep]
     assert kinds(deep) == ["raw"]
     assert kinds({"many": list(range(5000))}) == ["raw"]
+    assert pieces({"many": list(range(5000))}, PLAIN)[0].value.startswith('{\n  "many": [\n    0,\n    1,')
+    assert "\n" not in pieces(deep, PLAIN)[0].value, "blanks would be most of it"
     (piece,) = pieces(["x" * 1000] * 1999, PLAIN)
     assert piece.kind == "json"
     (piece,) = pieces(["x" * 1000] * 2001, PLAIN)
     assert len(piece.value) <= 200_001
+
+
+def test_an_opening_ends_with_a_whole_word_and_without_marks() -> None:
+    assert opening("## A plan\n\nHere is **what** we `do`") == "A plan Here is what we do"
+    said = opening("one two three " * 40)
+    assert len(said) <= 121
+    assert said.endswith("one two…")
+    assert opening("x" * 500) == "x" * 120 + "…"

@@ -41,7 +41,9 @@ document.addEventListener(
     asked = { form, submitter: event.submitter };
     const box = dialog();
     box.querySelector("p").textContent = form.dataset.confirm;
-    box.querySelector("button").textContent = event.submitter?.textContent.trim() || "Go on";
+    const yes = box.querySelector("button");
+    yes.textContent = event.submitter?.textContent.trim() || "Go on";
+    yes.classList.toggle("danger", Boolean(event.submitter?.classList.contains("danger")));
     box.showModal();
     box.querySelector("[data-close]").focus();
   },
