@@ -117,6 +117,20 @@ def test_a_disabled_token_is_refused(page: Page, server):
         assert client.http.get("account").status_code == 401
 
 
+def test_without_scripts_the_server_asks_first(open_page):
+    page = open_page("/account/api-tokens", scripts=False)
+    page.get_by_label("Name").fill("asked about")
+    page.get_by_role("button", name="Make token").click()
+    row = page.get_by_role("row").filter(has_text="asked about")
+    for answer, state in (("No, go back", "enabled"), ("Yes", "disabled")):
+        page.goto("/account/api-tokens")
+        row.get_by_role("button", name="Disable").click()
+        expect(page.get_by_role("heading", level=1)).to_contain_text("Disable asked about?")
+        page.get_by_text(answer, exact=True).click()
+        page.wait_for_url("**/account/api-tokens")
+        expect(row).to_contain_text(state)
+
+
 def test_a_name_with_a_script_in_it_stays_a_name(page: Page):
     page.goto("/account")
     page.get_by_label("What people are shown").fill(SCRIPT[:100])

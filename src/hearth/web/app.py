@@ -15,7 +15,7 @@ from contextlib import aclosing
 from urllib.parse import quote
 
 from hearth.errors import HearthError, NotFound, Unauthenticated
-from hearth.web import csrf, errors, session
+from hearth.web import confirm, csrf, errors, session
 from hearth.web.http import Headers, Receive, Reply, Scope, Send, Stream, redirect
 from hearth.web.paths import Found, Paths, reserved
 from hearth.web.render import Renderer
@@ -117,6 +117,8 @@ class Web:
                 raise NotFound
         if route.method != "GET":
             await csrf.check(request)
+            if (asked := await confirm.question(request)) is not None:
+                return asked
         return await route.handler(request)
 
     async def _stream(self, send: Send, answer: Stream, request: Request) -> None:

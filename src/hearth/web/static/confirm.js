@@ -1,4 +1,4 @@
-// Forms with data-confirm ask before they are sent. Without scripts they are sent at once.
+// Forms with data-confirm ask what their field `ask` says before they are sent. Without scripts the server asks.
 let asked = null;
 
 function dialog() {
@@ -21,6 +21,7 @@ function dialog() {
     const { form, submitter } = asked;
     box.close();
     form.dataset.confirmed = "yes";
+    form.elements.ask.disabled = true;
     form.requestSubmit(submitter ?? undefined);
     delete form.dataset.confirmed;
   });
@@ -35,12 +36,12 @@ document.addEventListener(
   "submit",
   (event) => {
     const form = event.target;
-    if (!form.dataset.confirm || form.dataset.confirmed) return;
+    if (!("confirm" in form.dataset) || form.dataset.confirmed) return;
     event.preventDefault();
     event.stopImmediatePropagation();
     asked = { form, submitter: event.submitter };
     const box = dialog();
-    box.querySelector("p").textContent = form.dataset.confirm;
+    box.querySelector("p").textContent = form.elements.ask.value;
     const yes = box.querySelector("button");
     yes.textContent = event.submitter?.textContent.trim() || "Go on";
     yes.classList.toggle("danger", Boolean(event.submitter?.classList.contains("danger")));
