@@ -340,7 +340,7 @@ def test_an_owner_keeps_a_deployment_and_a_model_warm(
         form.get_by_label("Instances kept warm").fill("1")
         form.get_by_label("When").fill("whenever")
         form.get_by_role("button", name="Save").click()
-        expect(form.get_by_role("alert")).to_contain_text("Schedule")
+        expect(form.get_by_role("alert")).to_contain_text("schedule")
         form.get_by_label("When").fill("sun 3-3:30")
         form.get_by_label("Time zone").fill("Europe/Berlin")
         form.get_by_label("Idle instances stay").fill("90")
