@@ -344,7 +344,7 @@ def test_an_owner_keeps_a_deployment_and_a_model_warm(
         form.get_by_label("When").fill("sun 3-3:30")
         form.get_by_label("Time zone").fill("Europe/Berlin")
         form.get_by_label("Idle instances stay").fill("90")
-        form.get_by_label("Its line holds at most").fill("7")
+        form.get_by_label("Longest line").fill("7")
         form.get_by_role("button", name="Save").click()
         expect(form.locator(".notice")).to_contain_text("sun 3-3:30 (Europe/Berlin)")
         wanted = api("GET", f"{target}/scaling")

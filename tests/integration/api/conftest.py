@@ -26,6 +26,7 @@ from hearth.clock import SystemClock
 from hearth.domain.account import Account
 from hearth.domain.events import Event, Kind
 from hearth.domain.file import File, FileKind
+from hearth.domain.hardware import Hardware
 from hearth.domain.model import Model, Recipe, Version
 from hearth.domain.prediction import Prediction, Step, transition
 from hearth.seal import Sealer
@@ -52,6 +53,7 @@ from hearth.service.sharing import Sharing
 from hearth.service.showing import Showing
 from hearth.service.signin import SignIn
 from hearth.service.streams import Streams
+from hearth.service.timings import Timings
 from hearth.service.tokens import Tokens
 from hearth.service.trainings import Trainings
 from hearth.service.usage import Usage
@@ -200,6 +202,7 @@ class Live:
                 models=self.models,
                 deployments=deployments,
             ),
+            timings=Timings(store=store, hardware=[Hardware(sku="cpu", name="CPU", price=0.5)]),
             tokens=Tokens(blobs=self.blobs, versions=self.resolver, tokenizers=HuggingFaceTokenizers(), clock=clock),
             batches=Batches(
                 store=store,

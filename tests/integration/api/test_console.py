@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from hearth.domain.prediction import PredictionKind
 from hearth.domain.sample import Sample
 
 STRING = {"type": "string"}
@@ -54,6 +55,17 @@ async def test_a_new_webhook_secret_replaces_the_old_one(client: httpx.AsyncClie
     made = (await client.post("/v1/webhooks/default/secret")).json()["key"]
     assert made != before
     assert (await client.get("/v1/webhooks/default/secret")).json()["key"] == made
+
+
+async def test_how_long_a_version_takes_and_what_a_run_costs(live: Any, ada: Any, client: httpx.AsyncClient) -> None:
+    version = await live.model(ada, "m", STRING)
+    found = (await client.get("/v1/models/ada/m/timing")).json()
+    assert (found["version"], found["runs"], found["run_p50"], found["cost_p50"]) == (version.id, 0, None, None)
+    await live.store.queue.remember(version.id, PredictionKind.PREDICTION, [4.0, 2.0, 3.0])
+    for path in ("/v1/models/ada/m/timing", f"/v1/models/ada/m/versions/{version.id}/timing"):
+        found = (await client.get(path)).json()
+        assert (found["runs"], found["run_p50"], found["cost_p50"], found["hardware"]) == (3, 3.0, 1.5, "cpu")
+    assert (await client.get("/v1/models/ada/none/timing")).status_code == 404
 
 
 async def test_usage_is_told_by_day_and_as_csv(live: Any, engine: Any, ada: Any, client: httpx.AsyncClient) -> None:

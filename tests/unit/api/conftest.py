@@ -459,6 +459,7 @@ def services(world: World, wire: Wire) -> Services:
         usage=cast(Any, None),
         monitoring=cast(Any, None),
         batches=cast(Any, None),
+        timings=cast(Any, None),
         tokens=cast(Any, None),
         language=cast(Any, None),
         limits=Limits(store=cast(Any, None), clock=SystemClock()),
