@@ -181,6 +181,7 @@ class Summary(NamedTuple):
     words: str
     """Of those, what was said: text."""
     prompt: str
+    """The first text that went in; without one, the numbers."""
 
 
 async def summary(request: Request, prediction: Prediction) -> Summary:
@@ -189,6 +190,9 @@ async def summary(request: Request, prediction: Prediction) -> Summary:
     cover = next((p for p in found if p.kind in ("image", "video", "audio")), None)
     text = next((_brief(p.value) for p in found if p.kind in ("text", "value", "json")), "")
     prompt = next((v for v in prediction.input.values() if isinstance(v, str) and not outputs.input_piece(v)), "")
+    if not prompt:
+        plain = [(k, v) for k, v in prediction.input.items() if isinstance(v, bool | int | float)]
+        prompt = ", ".join(f"{name}: {msgspec.json.encode(value).decode()}" for name, value in plain)
     words = next((outputs.opening(p.value) for p in found if p.kind == "text"), "")
     return Summary(prediction, cover, text, words, _brief(prompt))
 
