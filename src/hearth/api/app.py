@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from hearth.api import errors, once, throttle, wire
+from hearth.api import cors, errors, once, throttle, wire
 from hearth.api.auth import authenticate
 from hearth.api.body import decode
 from hearth.api.http import Disconnected, Headers, Receive, Reply, Request, Scope, Send, Stream
@@ -28,16 +28,6 @@ from hearth.api.services import Options, Services
 from hearth.errors import HearthError, NotFound
 
 log = logging.getLogger("hearth.api")
-
-_CORS = (b"access-control-allow-origin", b"*")
-_PREFLIGHT: Headers = [
-    (b"access-control-allow-methods", b"GET, HEAD, POST, PUT, PATCH, DELETE, QUERY, OPTIONS"),
-    (
-        b"access-control-allow-headers",
-        b"authorization, content-type, prefer, cancel-after, retain-for, idempotency-key, last-event-id, range",
-    ),
-    (b"access-control-max-age", b"86400"),
-]
 
 
 class _Operation:
@@ -103,7 +93,7 @@ class Api:
         request_id = next(self._request_ids)
         if match is None or isinstance(match, list):
             if method == "OPTIONS":
-                reply = Reply(204, b"", b"", _PREFLIGHT)
+                reply = cors.preflight(scope["headers"], match)
             else:
                 reply = errors.not_found() if match is None else errors.method_not_allowed(method, match)
             await _send(send, reply, request_id, [])
@@ -156,8 +146,8 @@ class Api:
 
     async def _stream(self, send: Send, answer: Stream, request: Request) -> None:
         """Send the chunks until they end or the caller is gone."""
-        headers = [(b"content-type", answer.content_type), (b"x-request-id", request.id.encode()), _CORS]
-        headers += request.lasting_headers + answer.headers
+        headers = [(b"content-type", answer.content_type), (b"x-request-id", request.id.encode())]
+        headers += cors.EVERY_ANSWER + request.lasting_headers + answer.headers
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         metrics, task = self._services.metrics, asyncio.current_task()
         assert task is not None
@@ -222,7 +212,7 @@ async def _send(send: Send, reply: Reply, request_id: str, extra: Headers) -> No
         (b"content-type", reply.content_type),
         (b"content-length", str(len(reply.body)).encode()),
         (b"x-request-id", request_id.encode()),
-        _CORS,
+        *cors.EVERY_ANSWER,
         *reply.headers,
         *extra,
     ]

@@ -107,6 +107,25 @@ async def test_preflight(client: Any) -> None:
         assert "QUERY" in response.headers["access-control-allow-methods"]
 
 
+async def test_preflight_allows_the_headers_of_every_client(client: Any) -> None:
+    for asked in ("authorization,content-type,prefer,user-agent", "x-stainless-os, x-stainless-retry-count"):
+        response = await client.options("/v1/predictions", headers={"Access-Control-Request-Headers": asked})
+        assert response.headers["access-control-allow-headers"] == asked
+    for nonsense in ("", "a b", "authorization,", 'x"y'):
+        response = await client.options("/v1/predictions", headers={"Access-Control-Request-Headers": nonsense})
+        assert response.headers["access-control-allow-headers"].startswith("authorization, content-type")
+
+
+async def test_options_name_the_methods(client: Any) -> None:
+    assert (await client.options("/v1/models")).headers["allow"] == "GET, POST, QUERY, HEAD, OPTIONS"
+    assert "allow" not in (await client.options("/v1/nothing")).headers
+
+
+async def test_pages_may_read_the_headers_of_answers(client: Any) -> None:
+    for path in ("/v1/account", "/v1/nothing"):
+        assert (await client.get(path)).headers["access-control-expose-headers"] == "*"
+
+
 class APage:
     def wants(self, scope: Any) -> bool:
         return any(name == b"accept" and b"text/html" in value for name, value in scope["headers"])
