@@ -7,10 +7,11 @@ from hearth.errors import Unauthenticated
 
 
 def token_of(headers: Headers) -> str:
-    """Everything after the first space, blanks inside included. Raises Unauthenticated."""
+    """Everything after the scheme and its blanks, blanks inside included. Raises Unauthenticated."""
     for name, value in headers:
         if name == b"authorization":
             scheme, _, token = value.partition(b" ")
+            token = token.lstrip(b" ")
             if token and scheme.lower() in (b"bearer", b"token"):
                 return token.decode("utf-8", "surrogateescape")
             break

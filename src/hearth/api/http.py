@@ -128,7 +128,11 @@ class Request:
         return None
 
     async def body(self, limit: int) -> bytes:
-        """The whole body. Raises TooLarge beyond `limit` bytes, without reading on."""
+        """The whole body. Raises TooLarge beyond `limit` bytes, without reading on; at once where the header says so,
+        for a caller that expects `100 Continue` sends nothing before."""
+        length = self.header(b"content-length")
+        if length is not None and length.isdigit() and int(length) > limit:
+            raise _too_large(limit)
         message = await self._receive()
         if message["type"] == "http.request" and not message.get("more_body", False):
             whole: bytes = message.get("body", b"")

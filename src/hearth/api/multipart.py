@@ -8,9 +8,11 @@ fields that describe it may follow it.
 from __future__ import annotations
 
 import asyncio
+import re
 import tempfile
 from collections.abc import AsyncIterator
 from typing import IO, Any
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 from python_multipart.exceptions import MultipartParseError
@@ -21,6 +23,7 @@ from hearth.errors import InvalidRequest, Pointer, TooLarge
 IN_MEMORY = 1024 * 1024
 FIELD_LIMIT = 1024 * 1024
 CHUNK = 256 * 1024
+_EXTENDED = re.compile(rb""";\s*filename\*\s*=\s*"?(utf-8|iso-8859-1)'[A-Za-z0-9-]*'([^;"\s]+)""", re.IGNORECASE)
 
 
 class Upload(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +56,7 @@ class _Part:
         self.name = _text(options.get(b"name", b""))
         if b"filename" in options:
             self.filename = _text(options[b"filename"])
+        self.filename = _extended(self.headers.get("content-disposition", b"")) or self.filename
 
 
 class _Form:
@@ -167,7 +171,7 @@ def _metadata(fields: dict[str, bytes]) -> dict[str, Any]:
     metadata: dict[str, Any] = {}
     if fields.get("metadata", b"").strip():
         try:
-            metadata = msgspec.json.decode(fields["metadata"], type=dict[str, Any])
+            metadata = msgspec.json.decode(fields["metadata"], type=dict[str, Any] | None) or {}
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise _wrong("/metadata", "metadata must be a JSON object.") from None
     for name, value in fields.items():
@@ -181,6 +185,15 @@ def _metadata(fields: dict[str, bytes]) -> dict[str, Any]:
                 place = inner
             place[last] = _text(value)
     return metadata
+
+
+def _extended(disposition: bytes) -> str | None:
+    """The name in `filename*=UTF-8''na%C3%AFve.txt`, as older HTTP libraries write names beyond ASCII (RFC 5987)."""
+    found = _EXTENDED.search(disposition)
+    try:
+        return unquote_to_bytes(found[2]).decode(found[1].decode()) if found else None
+    except UnicodeDecodeError:
+        return None
 
 
 def _text(data: bytes) -> str:

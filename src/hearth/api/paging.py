@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -28,7 +29,10 @@ def cursor(request: Request) -> Cursor | None:
     try:
         padded = text + "=" * (-len(text) % 4)
         at, id_, way = base64.b64decode(padded, altchars=b"-_", validate=True).decode().split(" ")
-        return Cursor(float(at), id_, way == "r")
+        position = Cursor(float(at), id_, way == "r")
+        if not math.isfinite(position.at) or way not in ("f", "r"):
+            raise ValueError(text)
+        return position
     except (ValueError, binascii.Error):
         detail = "This cursor is not one of ours: follow `next` and `previous` as they are."
         raise InvalidRequest(errors=(Pointer("/cursor", detail),)) from None

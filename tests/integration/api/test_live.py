@@ -250,6 +250,16 @@ async def test_too_large_an_upload_is_refused_and_the_server_goes_on(live: Any, 
     assert (await client.get("/v1/account")).status_code == 200
 
 
+async def test_a_body_that_is_announced_too_large_is_not_waited_for(live: Any) -> None:
+    reader, writer = await asyncio.open_connection(*live.url.removeprefix("http://").split(":"))
+    head = f"POST /v1/predictions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {API_TOKEN}\r\n"
+    writer.write(f"{head}Expect: 100-continue\r\nContent-Length: 999999999\r\n\r\n".encode())
+    async with asyncio.timeout(10):
+        assert (await reader.readline()).startswith(b"HTTP/1.1 413 ")
+    writer.close()
+    await writer.wait_closed()
+
+
 async def test_over_http_the_official_client_gets_file_objects(
     live: Any, engine: Any, ada: Any, official: Client, client: httpx.AsyncClient
 ) -> None:

@@ -103,6 +103,7 @@ async def test_every_operation_refuses_a_missing_token_or_needs_none(client: Any
         ("Bearer r8_x", 200),
         ("bearer r8_x", 200),
         ("TOKEN r8_x", 200),
+        ("Bearer   r8_x", 200),
         ("Bearer r8_My Bearer Token", 200),
         ("Bearer wrong", 401),
         ("Bearer", 401),

@@ -102,6 +102,28 @@ async def test_the_javascript_clients_metadata_part(client: Any, world: Any) -> 
     }
 
 
+@pytest.mark.parametrize(
+    ("disposition", "name"),
+    [
+        ("filename*=UTF-8''na%C3%AFve%20plan.txt", "naïve plan.txt"),
+        ("filename=\"plain.txt\"; filename*=utf-8'en'na%C3%AFve.txt", "naïve.txt"),
+        ("filename*=nonsense", "file"),
+        ("filename*=no-such-set''a.txt", "file"),
+        ("filename*=utf-8''%FF.txt", "file"),
+        ('filename="100%25.txt"', "100%25.txt"),
+    ],
+)
+async def test_how_clients_write_odd_names(client: Any, world: Any, disposition: str, name: str) -> None:
+    await client.post("/v1/files", **form((f'Content-Disposition: form-data; name="content"; {disposition}', b"a")))
+    assert world.uploaded["name"] == name
+
+
+@pytest.mark.parametrize("text", [b"", b"null", b" {} "])
+async def test_no_metadata(client: Any, world: Any, text: bytes) -> None:
+    assert (await client.post("/v1/files", **form((field("content"), b"x"), (field("metadata"), text)))).is_success
+    assert world.uploaded["metadata"] == {}
+
+
 async def test_a_path_in_a_file_name_is_cut_off(client: Any, world: Any) -> None:
     await client.post("/v1/files", files={"content": ("..\\..\\x/evil.txt", b"a")})
     assert world.uploaded["name"] == "evil.txt"

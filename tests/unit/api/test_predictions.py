@@ -256,8 +256,20 @@ async def test_the_last_page_has_no_links(client: Any) -> None:
     assert (page["next"], page["previous"]) == (None, None)
 
 
+def _cursor(text: str) -> str:
+    return "cursor=" + base64.urlsafe_b64encode(text.encode()).decode()
+
+
 @pytest.mark.parametrize(
-    "query", ["cursor=%21%21", "cursor=YWJj", "created_after=yesterday", "source=mail", "cursor=eCB5IHo"]
+    "query",
+    [
+        "cursor=%21%21",
+        "cursor=YWJj",
+        "cursor=eCB5IHo",
+        *map(_cursor, ("nan a f", "inf a r", "1e999 a f", "5.25 b z", "5.25 b", "5.25 b f f")),
+        "created_after=yesterday",
+        "source=mail",
+    ],
 )
 async def test_wrong_filters_are_named(client: Any, query: str) -> None:
     response = await client.get(f"/v1/predictions?{query}")
