@@ -62,7 +62,7 @@ def _malformed(error: Exception, text: bytes) -> HearthError:
 
 def _wrong_field(message: str, as_input: bool) -> HearthError:
     match = _WHERE.match(message)
-    text, where = (match[1], match[2] or "") if match else (message, "")
+    text, where = (match[1], (match[2] or "").partition("[...]")[0]) if match else (message, "")
     missing = _MISSING.match(text)
     if missing:
         name = f"{where}.{missing[1]}" if where else missing[1]

@@ -216,14 +216,15 @@ class Deployments:
             errors.append(Pointer(f"/{field}", detail))
 
     async def _version(self, caller: Account, model: str, version: str, errors: list[Pointer]) -> str:
-        """The id; what is wrong is added to `errors`."""
+        """The id of `<id>`, `latest` or either behind `owner/name:`; what is wrong is added to `errors`."""
         named = _MODEL.fullmatch(model)
         found = await self._versions.model(named[1], named[2]) if named else None
         if found is None or not visible(found, caller):
             errors.append(Pointer("/model", 'model: must be the "owner/name" of a model that you may run'))
             return ""
         try:
-            return (await self._versions.resolve(caller, version=f"{model}:{version}")).version.id
+            text = version if version == model or version.startswith(f"{model}:") else f"{model}:{version}"
+            return (await self._versions.resolve(caller, version=text)).version.id
         except InvalidVersion:
             detail = f'version: must be the id of a version of {model}, 64 hex digits, or "latest"'
             errors.append(Pointer("/version", detail))

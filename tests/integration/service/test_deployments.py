@@ -56,6 +56,19 @@ async def test_a_prediction_goes_to_the_lane_of_the_serving_release(
     assert work.lane == rolling.lane(rolling.route)
 
 
+async def test_a_version_may_carry_its_models_name(hearth: Any, root: Account, deployments: Deployments) -> None:
+    model, old = await hearth.version(root, "m")
+    _, new = await hearth.version(root, "m")
+    _, strange = await hearth.version(root, "n")
+    made = await create(deployments, root, model, version=f"root/m:{old.id}")
+    assert (made.current.model, made.current.version) == ("root/m", old.id)
+    for text in ("root/m:latest", "root/m"):
+        assert (await deployments.update(root, "root", "app", {"version": text})).current.version == new.id
+    for text in (f"root/n:{strange.id}", "root/n", f"root/m:{strange.id}", f"m:{old.id}"):
+        with pytest.raises(InvalidRequest):
+            await deployments.update(root, "root", "app", {"version": text})
+
+
 async def test_every_wrong_field_is_named(hearth: Any, root: Account, deployments: Deployments) -> None:
     model, _ = await hearth.version(root, "m")
     wrong = {"name": "A", "hardware": "x", "min_instances": 9, "max_instances": 99, "version": "nope"}

@@ -116,6 +116,14 @@ async def test_both_schemes_in_any_case(client: Any, header: str, status: int) -
     assert response.status_code == status
 
 
+@pytest.mark.parametrize("number", ["9" * 5000, "1e999", "-1e999"])
+async def test_numbers_beyond_all_bounds_are_named(client: Any, number: str) -> None:
+    text = '{"version": "x", "input": {"a": [%s]}}' % number
+    body = check_shape(await client.post("/v1/predictions", content=text))
+    assert (body["status"], body["invalid_fields"][0]["field"]) == (422, "input")
+    assert "out of range" in body["detail"]
+
+
 async def test_unknown_paths_and_methods(client: Any) -> None:
     missing = check_shape(await client.get("/v1/nothing/here"))
     assert missing["detail"] == "The requested resource could not be found."
