@@ -89,7 +89,7 @@ async def _serve(
             log_config=None,
             access_log=False,
             server_header=False,
-            date_header=False,
+            date_header=True,
             proxy_headers=False,
             timeout_keep_alive=75,
             timeout_graceful_shutdown=int(settings.drain_timeout) + 5,

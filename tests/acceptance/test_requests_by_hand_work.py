@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
@@ -87,6 +88,7 @@ def test_empty_bodies_and_needless_types(api: Any, models: Any) -> None:
 
 
 def test_the_bare_api_of_the_platform(api: Any) -> None:
+    assert parsedate_to_datetime(api.http.get("account").headers["date"])
     assert api.call("GET", "hardware")[0].keys() >= {"sku", "name"}
     assert api.call("GET", "webhooks/default/secret")["key"].startswith("whsec_")
     assert api.http.request("OPTIONS", "predictions").status_code in (200, 204)

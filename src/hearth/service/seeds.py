@@ -26,7 +26,10 @@ from hearth.service.models import Models
 from hearth.service.versions import LATEST, Resolver
 from hearth.store.base import Store
 
-_TOKEN = re.compile(r"r8_[A-Za-z0-9]{37}")
+_TOKEN = re.compile(r"[!-~][ -~]{6,253}[!-~]")
+"""Whatever a header can carry: suites bring their own, such as `My Bearer Token`."""
+_LONG = 24
+"""Characters from which on the last four may be shown."""
 _ENDS = {Phase.SUCCEEDED: Kind.SUCCEEDED, Phase.FAILED: Kind.FAILED, Phase.CANCELED: Kind.CANCELED}
 
 
@@ -69,7 +72,7 @@ class Seeds:
         """Raises InvalidRequest; Conflict for a token that is somebody else's."""
         for token in tokens:
             if not _TOKEN.fullmatch(token):
-                raise _wrong("/tokens", "a token is r8_ and 37 letters and digits")
+                raise _wrong("/tokens", "a token is 8 to 255 printable ASCII characters, without blanks around it")
         if not ids.NAME.fullmatch(username):
             raise _wrong("/username", "use lower-case letters and digits, with single - . _ between them")
         account = await self._store.accounts.by_username(username)
@@ -89,9 +92,9 @@ class Seeds:
                 added = Token(
                     hash=hash,
                     account_id=account.id,
-                    name=f"seed {token[-4:]}",
+                    name=f"seed {hash[:6]}",
                     created_at=self._clock.now(),
-                    hint=token[-4:],
+                    hint=token[-4:] if len(token) >= _LONG else "",
                 )
                 await self._store.accounts.add_token(added)
         return account
