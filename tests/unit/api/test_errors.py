@@ -118,7 +118,7 @@ async def test_both_schemes_in_any_case(client: Any, header: str, status: int) -
 
 @pytest.mark.parametrize("number", ["9" * 5000, "1e999", "-1e999"])
 async def test_numbers_beyond_all_bounds_are_named(client: Any, number: str) -> None:
-    text = '{"version": "x", "input": {"a": [%s]}}' % number
+    text = f'{{"version": "x", "input": {{"a": [{number}]}}}}'
     body = check_shape(await client.post("/v1/predictions", content=text))
     assert (body["status"], body["invalid_fields"][0]["field"]) == (422, "input")
     assert "out of range" in body["detail"]
