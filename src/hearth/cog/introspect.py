@@ -184,6 +184,15 @@ def plain(value):
     raise TypeError(f"{value!r} cannot be written as JSON")
 
 
+def choices_fact(choices):
+    """Choices as a list: models also give a range, the keys of a table, or the table itself."""
+    if choices is None:
+        return None
+    if isinstance(choices, str) or not isinstance(choices, collections.abc.Iterable):
+        raise TypeError(f"choices={choices!r} is not a list")
+    return plain(list(choices))
+
+
 def parameter_fact(parameter, hint):
     import cog
 
@@ -193,7 +202,8 @@ def parameter_fact(parameter, hint):
         if isinstance(default, cog.FieldInfo):
             fact["given"] = getattr(default, "hearth_given", default.default is not None)
             fact["default"] = plain(default.default) if fact["given"] else None
-            options = {name: plain(getattr(default, name, None)) for name in _INPUT_FIELDS}
+            options = {name: plain(getattr(default, name, None)) for name in _INPUT_FIELDS if name != "choices"}
+            options["choices"] = choices_fact(getattr(default, "choices", None))
             fact["input"] = {name: value for name, value in options.items() if value is not None}
         elif default is not inspect.Parameter.empty:
             fact["given"], fact["default"] = True, plain(default)

@@ -78,6 +78,8 @@ class Module:
         if isinstance(node, ast.Call) and _name(node.func) in ("list", "sorted", "tuple") and len(node.args) == 1:
             values = self.value(node.args[0])
             return sorted(values) if _name(node.func) == "sorted" else list(values)
+        if isinstance(node, ast.Call) and _name(node.func) == "range":
+            return list(range(*map(self.value, node.args)))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "keys":
             return list(self.value(node.func.value))
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
@@ -188,7 +190,7 @@ class Module:
                 elif keyword.arg in _OPTIONS:
                     value = self.value(keyword.value)
                     if value is not None:
-                        fact["input"][keyword.arg] = value
+                        fact["input"][keyword.arg] = list(value) if keyword.arg == "choices" else value
                 else:
                     raise Unreadable(f"input {argument.arg}: Input({keyword.arg or '**'}...) is not supported")
             default = given

@@ -1,8 +1,9 @@
 """The OpenAPI document of a model, from the facts about its signatures (cog-runtime.md 6.2 to 6.4).
 
 Inputs follow Cog up to 0.16 where versions differ: `seed: int = Input(default=None)` is not required, so every
-request that some Cog accepts is accepted. An enumeration carries its `type` beside `allOf`: the official command
-line client can't read a value without it.
+request that some Cog accepts is accepted. `Any`, and what a bare `list` holds, say `object` as today's Cog does, and
+carry `x-hearth-any`: any JSON passes, as it once did. An enumeration carries its `type` beside `allOf`: the official
+command line client can't read a value without it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from typing import Any
 
 from hearth.cog.facts import Facts, FieldFact, ParameterFact, SignatureFact, TypeFact
 from hearth.cog.frame import document
+from hearth.domain.field import ANY_JSON, Field, Refused, compile_check
+from hearth.domain.schema import InputSchema
 from hearth.errors import BuildFailed
 
 Schema = dict[str, Any]
@@ -28,6 +31,7 @@ _PLAIN: Mapping[str, Schema] = {
     "any": {"type": "object"},
     "dict": {"type": "object"},
 }
+_ANY: Schema = {"type": "object", ANY_JSON: True}
 _NATIVE = ("str", "int", "float", "bool", "dict", "list")
 _KEYWORDS = {
     "ge": "minimum",
@@ -50,6 +54,9 @@ def document_of(facts: Facts) -> Schema:
     if facts.train is not None:
         components["TrainingInput"] = _input(facts.train, "TrainingInput", components)
         components["TrainingOutput"] = _output(facts.train, "TrainingOutput")
+    for name in ("", "Training"):
+        for field in InputSchema.parse({"components": {"schemas": components}}, train=bool(name)).fields:
+            _check_default(field)
     streams = main.streaming or components["Output"].get("x-cog-array-type") == "iterator"
     return document(components, trainable=facts.train is not None, streams=streams)
 
@@ -65,6 +72,9 @@ def runtime_schema(openapi: Mapping[str, Any], train: bool = False) -> Schema:
     # coglet would put a result that is declared an array into an array; the wrapper's are right as they are.
     schemas["Output"] = {"title": "Output"}
     for name, value in schemas["Input"].get("properties", {}).items():
+        for part in (value, value.get("items", {})):
+            if part.pop(ANY_JSON, False):
+                del part["type"]
         if value.get("nullable"):
             schemas["Input"]["properties"][name] = _or_null(value)
     return schema
@@ -149,14 +159,16 @@ def _input_type(parameter: ParameterFact, type_: TypeFact, components: dict[str,
         return {"type": "object"}
     if type_.kind == "object":
         return {"type": "object"}
+    if type_.kind == "any":
+        return dict(_ANY)
     if type_.kind not in _PLAIN:
         raise _wrong(parameter, f"the type {type_.text or type_.kind} is not one that Cog can take")
     return dict(_PLAIN[type_.kind])
 
 
 def _items(parameter: ParameterFact, item: TypeFact | None, components: dict[str, Schema]) -> Schema:
-    if item is None:
-        return {"type": "object"}
+    if item is None or item.kind == "any":
+        return dict(_ANY)
     if item.kind in ("list", "union"):
         raise _wrong(parameter, "a list can't hold lists, unions or optional values; annotate it as `list`")
     if item.kind in ("literal", "enum"):
@@ -196,7 +208,7 @@ def _enumeration(parameter: ParameterFact, values: tuple[Any, ...], components: 
     component = {
         "title": parameter.name,
         "description": "An enumeration.",
-        "enum": list(values),
+        "enum": list(dict.fromkeys(values)),
         "type": type_,
     }
     while components.get(name, component) != component:
@@ -217,6 +229,19 @@ def _constrain(parameter: ParameterFact, type_: TypeFact, schema: Schema) -> Non
         if options.choices is not None or element.kind not in wanted:
             raise _wrong(parameter, f"`{name}` does not go with its type")
         target[_KEYWORDS[name]] = value
+
+
+def _check_default(field: Field) -> None:
+    """What the model writes as a default must be what it takes. Not of files: a default is a path of the model."""
+    if field.default is None or field.holds_files:
+        return
+    try:
+        compile_check(field)(field.default)
+    except Refused as refused:
+        raise BuildFailed(
+            f"Input `{field.name}`: its default does not fit: {refused.problems[0].description}.",
+            hint="Change the default, or what the input allows.",
+        ) from None
 
 
 def _holds(type_: TypeFact, kinds: tuple[str, ...]) -> bool:

@@ -26,6 +26,8 @@ FILE_SENTENCE = (
     "Does not match format 'uri'. Send an http:// or https:// URL, a data: URI, "
     "or the URL of a file uploaded to /v1/files"
 )
+ANY_JSON = "x-hearth-any"
+"""Next to `"type": "object"`, which then is said only for Cog's sake."""
 _MIN_INT, _MAX_INT = -(2**63), 2**64 - 1
 """The integers that our JSON codec writes."""
 
@@ -63,6 +65,10 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     accept: str | None = None
     items: Field | None = None
     any_of: tuple[Field, ...] = ()
+
+    @property
+    def any_json(self) -> bool:
+        return self.type is None and not self.any_of and self.choices is None
 
     @property
     def holds_files(self) -> bool:
@@ -105,6 +111,8 @@ def resolve(schema: Any, components: Json, depth: int = 0) -> Json:
 def parse_field(name: str, schema: Any, components: Json, *, required: bool = False, position: int = 0) -> Field:
     """A property of the Input component (or an item or variant of one)."""
     found = resolve(schema, components)
+    if found.get(ANY_JSON):
+        found = {k: v for k, v in found.items() if k != "type"}
     type_, nullable = found.get("type"), bool(found.get("nullable", False))
     if isinstance(type_, list):
         nullable = nullable or "null" in type_
@@ -309,7 +317,7 @@ def _boolean(coerce: bool) -> Check:
 
 def _array(field: Field, coerce: bool) -> Check:
     item = compile_check(field.items, coerce=coerce) if field.items is not None else plain
-    nulls = field.items is None or field.items.nullable
+    nulls = field.items is None or field.items.nullable or field.items.any_json
 
     def check(value: Any) -> Any:
         if not isinstance(value, list):

@@ -106,6 +106,30 @@ async def test_what_is_recorded_beside_the_schema(start: Any) -> None:
     assert (iterator.concurrency, iterator.takes_weights, iterator.streaming) == (8, True, False)
 
 
+async def test_choices_may_be_anything_that_can_be_gone_through(start: Any) -> None:
+    described = await start.describe(
+        """
+        from cog import Input
+        TABLE = {"fast": 1, "slow": 2}
+        class Runner:
+            def run(
+                self,
+                keys: str = Input(choices=TABLE.keys()),
+                table: str = Input(choices=TABLE),
+                numbers: int = Input(choices=range(1, 4), default=2),
+                made: str = Input(choices=(name.upper() for name in TABLE)),
+            ) -> str: ...
+        """
+    )
+    schemas = described.openapi_schema["components"]["schemas"]
+    assert [schemas[name]["enum"] for name in ("keys", "table", "numbers", "made")] == [
+        ["fast", "slow"],
+        ["fast", "slow"],
+        [1, 2, 3],
+        ["FAST", "SLOW"],
+    ]
+
+
 async def test_cog_yaml_wins_over_the_decorator_and_sync_models_stay_alone(start: Any) -> None:
     source = "import cog\nclass Runner:\n    @cog.concurrent(max=8)\n    async def run(self) -> str: ...\n"
     assert (await start.describe(source, concurrency_max=2)).concurrency == 2

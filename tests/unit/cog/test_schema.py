@@ -16,7 +16,8 @@ from openapi_spec_validator import OpenAPIV30SpecValidator
 from hearth.cog.facts import Facts
 from hearth.cog.introspect_static import Module, Unreadable
 from hearth.cog.openapi import document_of, runtime_schema, title
-from hearth.errors import BuildFailed
+from hearth.domain.schema import InputSchema
+from hearth.errors import BuildFailed, InvalidInput
 
 PRELUDE = """
 from cog import *
@@ -32,6 +33,7 @@ class Colour(str, Enum):
 URI = {"type": "string", "format": "uri"}
 SECRET = {"type": "string", "format": "password", "writeOnly": True, "x-cog-secret": True}
 OBJECT = {"type": "object"}
+ANY = {"type": "object", "x-hearth-any": True}
 CHOICE = {"allOf": [{"$ref": "#/components/schemas/x"}], "x-order": 0}
 
 Schema = dict[str, Any]
@@ -68,8 +70,10 @@ def one_input(tmp_path: Path, parameter: str) -> tuple[Schema, bool, Schema]:
         ("Secret", SECRET),
         ("dict", OBJECT),
         ("dict[str, int]", OBJECT),
-        ("Any", OBJECT),
-        ("list", {"type": "array", "items": OBJECT}),
+        ("Any", ANY),
+        ("list", {"type": "array", "items": ANY}),
+        ("list[Any]", {"type": "array", "items": ANY}),
+        ("list[dict]", {"type": "array", "items": OBJECT}),
         ("list[str]", {"type": "array", "items": {"type": "string"}}),
         ("List[Path]", {"type": "array", "items": URI}),
         ("list[Secret]", {"type": "array", "items": SECRET}),
@@ -106,6 +110,10 @@ def test_input_types(tmp_path: Path, annotation: str, schema: Schema) -> None:
         ("x: Literal[1, 2]", [1, 2], "integer"),
         ("x: str = Input(choices=['a', 'b'])", ["a", "b"], "string"),
         ("x: int = Input(choices=[1, 3])", [1, 3], "integer"),
+        ("x: str = Input(choices={'a': 1, 'b': 2})", ["a", "b"], "string"),
+        ("x: str = Input(choices={'a': 1, 'b': 2}.keys())", ["a", "b"], "string"),
+        ("x: int = Input(choices=range(1, 6, 2))", [1, 3, 5], "integer"),
+        ("x: str = Input(choices=['a', 'b', 'a'])", ["a", "b"], "string"),
         ("x: Colour", ["red", "blue"], "string"),
     ],
 )
@@ -212,6 +220,39 @@ def test_what_cog_cannot_take_is_refused_by_name(tmp_path: Path, parameter: str,
     with pytest.raises(BuildFailed, match="Input `x`") as caught:
         one_input(tmp_path, parameter)
     assert says in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("parameter", "says"),
+    [
+        ("x: int = Input(default=1, ge=2)", "greater than or equal to 2"),
+        ("x: float = 3.5\n, y: int = Input(default=11, le=10)", "less than or equal to 10"),
+        ("x: str = Input(default='abc', max_length=2)", "less than or equal to 2"),
+        ("x: str = Input(default='foo', regex='^bar')", "pattern"),
+        ("x: str = Input(default='c', choices=['a', 'b'])", 'one of the following: "a", "b"'),
+        ("x: int = Input(default=0.5)", "Expected: integer"),
+        ("x: list[int] = Input(default=['a'])", "Expected: integer"),
+    ],
+)
+def test_a_default_that_the_input_refuses_is_refused(tmp_path: Path, parameter: str, says: str) -> None:
+    with pytest.raises(BuildFailed, match="its default does not fit") as caught:
+        one_input(tmp_path, parameter)
+    assert says in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    [
+        "x: Path = 'examples/cat.png'",
+        "x: list[Path] = Input(default=['a.png'])",
+        "x: Any = Input(default=3)",
+        "x: list = Input(default=[1, 'a'])",
+        "x: int = Input(default=None, ge=1)",
+        "x: str = Input(default=3)",
+    ],
+)
+def test_a_default_that_fits_is_taken(tmp_path: Path, parameter: str) -> None:
+    one_input(tmp_path, parameter)
 
 
 @pytest.mark.parametrize("parameter", ["*args", "**kwargs", "x", "x: str = Input(choices=compute())"])
@@ -364,3 +405,16 @@ def test_coglets_copy_streams_and_takes_null(tmp_path: Path) -> None:
     assert set(copy["components"]["schemas"]["Input"]["properties"]) == {"data", "steps", "mode"}
     assert set(public["components"]["schemas"]["Input"]["properties"]) == {"prompt", "mode"}
     assert set(runtime_schema(public)["components"]["schemas"]["Input"]["properties"]) == {"prompt", "mode"}
+
+
+def test_coglet_refuses_nothing_where_any_json_passes(tmp_path: Path) -> None:
+    source = "class Predictor:\n    def predict(self, x: Any, y: list, z: Optional[Any], w: dict) -> str: ...\n"
+    public = document(tmp_path, source)
+    found = runtime_schema(public)["components"]["schemas"]["Input"]["properties"]
+    assert "type" not in found["x"]
+    assert found["y"]["items"] == {}
+    assert {} in found["z"]["anyOf"]
+    assert found["w"]["type"] == "object"
+    assert InputSchema.parse(public).check({"x": "text", "y": [1, "a", None], "w": {}})
+    with pytest.raises(InvalidInput):
+        InputSchema.parse(public).check({"x": 1, "y": 2, "w": "no object"})
