@@ -269,7 +269,7 @@ class Environments:
         }
         for step in run:
             log(f"$ {step.command}")
-            with tempfile.TemporaryDirectory(prefix="hearth-build-") as empty, self._mounted(step):
+            with tempfile.TemporaryDirectory(prefix="hearth-build-") as empty, self._mounted(step, Path(empty)):
                 code, text = await execute(["/bin/sh", "-c", step.command], env=env, cwd=Path(empty), log=log)
             if code:
                 raise BuildFailed(f"build.run: `{step.command}` ended with exit code {code}:\n{tail(text, 20)}")
@@ -286,14 +286,17 @@ class Environments:
         return folder
 
     @contextlib.contextmanager
-    def _mounted(self, step: RunStep) -> Iterator[None]:
-        """Puts the step's secrets at their targets, for as long as it runs."""
+    def _mounted(self, step: RunStep, folder: Path) -> Iterator[None]:
+        """Puts the step's secrets at their targets, for as long as it runs in `folder`."""
         placed: list[Path] = []
         try:
             for mount in step.secrets:
                 if mount.id not in self._secrets:
-                    raise BuildFailed(f"build.run: the secret {mount.id} is not set on this platform.")
-                target = Path(mount.target)
+                    raise BuildFailed(
+                        f"build.run: the secret {mount.id} is not set on this platform.",
+                        hint=f'Start the server with HEARTH_BUILD_SECRETS=\'{{"{mount.id}": "..."}}\'.',
+                    )
+                target = folder / mount.target
                 try:
                     target.parent.mkdir(parents=True, exist_ok=True)
                     descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

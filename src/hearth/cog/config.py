@@ -7,7 +7,7 @@ Cog still works. Everything that would fail later anyway is `ConfigInvalid` here
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import msgspec
@@ -56,6 +56,7 @@ class SecretMount(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     target: str
+    """Absolute, or below the folder that the command runs in."""
 
 
 class RunStep(msgspec.Struct, frozen=True, kw_only=True):
@@ -257,8 +258,10 @@ def _mount(step: marked.Mapping, item: tuple[int, str | marked.Mapping]) -> Secr
     if entry.text("type") != "secret":
         raise entry.error("type", "only mounts of type `secret` exist", line=line)
     id, target = entry.text("id"), entry.text("target")
-    if not id or not target or not target.startswith("/"):
-        raise step.error("mounts", "a secret mount needs an id and an absolute target", line=line)
+    if not id or not target:
+        raise step.error("mounts", "a secret mount needs an id and a target", line=line)
+    if ".." in PurePosixPath(target).parts:
+        raise entry.error("target", f"{target} must not hold ..", line=line)
     return SecretMount(id=id, target=target)
 
 

@@ -68,13 +68,13 @@ async def test_run_commands_see_the_environment_and_nothing_of_the_source(made: 
     lines: list[str] = []
     target = tmp_path / "run" / "secret"
     step = RunStep(
-        command=f"pwd; ls | wc -l; command -v python; cat {target}",
-        secrets=(SecretMount(id="token", target=str(target)),),
+        command=f"pwd; ls | wc -l; command -v python; cat {target} below/secret",
+        secrets=(SecretMount(id="token", target=str(target)), SecretMount(id="token", target="below/secret")),
     )
     environment = await made.prepare(CogConfig(run=(step,)), workdir=tmp_path, log=lines.append)
     said = lines[lines.index(f"$ {step.command}") + 1 :]
     assert said[0] != str(tmp_path)
-    assert said[1:4] == ["0", str(environment.python), "hunter2"]
+    assert said[1:4] == ["1", str(environment.python), "hunter2hunter2"]
     assert not target.exists()
 
 

@@ -138,6 +138,13 @@ def test_unknown_keys_warn_with_the_nearest_known_one(folder: Path) -> None:
             "build.run[0].mounts[0].type",
             "secret",
         ),
+        (
+            f"{PREDICT}build:\n  run:\n    - command: x\n      mounts:\n"
+            "        - {type: secret, id: a, target: ../b}\n",
+            6,
+            "build.run[0].mounts[0].target",
+            "must not hold ..",
+        ),
         (f"{PREDICT}run: predict.py\n", 2, "run", "keep one"),
         ("predict: predict\n", 1, "predict", "does not name"),
         ("predict: nothing.py:P\n", 1, "predict", "nothing.py does not exist"),
