@@ -26,7 +26,6 @@ import contextlib
 import dataclasses
 import datetime
 import enum
-import functools
 import importlib.util
 import inspect
 import io
@@ -44,7 +43,6 @@ import types
 import typing
 import uuid
 
-IN = "hearth-in://"
 OUT = "hearth-out://"
 TEXT = "hearth-text:"
 CHUNK_METRIC = "hearth_chunk"
@@ -72,6 +70,7 @@ def _load_sibling(name):
 loading = _load_sibling("loading")
 boot = _load_sibling("boot")
 children = _load_sibling("children")
+converting = _load_sibling("converting")
 pacing = _load_sibling("pacing")
 
 
@@ -91,68 +90,16 @@ def guard():
     threading.Thread(target=wait, name="hearth-guard", daemon=True).start()
 
 
-# Inputs
-
-
-def _mentions(annotation, kind):
-    if inspect.isclass(annotation):
-        return issubclass(annotation, kind)
-    return any(_mentions(part, kind) for part in typing.get_args(annotation))
-
-
-def _converter(annotation):
-    """What turns a JSON value into what the annotation promises, or None where nothing has to be done."""
-    import cog
-
-    if _mentions(annotation, cog.File):
-        return functools.partial(_files, _opened)
-    if _mentions(annotation, os.PathLike):
-        return functools.partial(_files, lambda path, call: cog.Path(path))
-    if _mentions(annotation, cog.Secret):
-        return lambda value, call: cog.Secret(value) if isinstance(value, str) else value
-    members = [part for part in typing.get_args(annotation) if part is not type(None)] or [annotation]
-    if len(members) != 1:
-        return None
-    kind = members[0]
-    if inspect.isclass(kind) and issubclass(kind, enum.Enum):
-        return lambda value, call: value if value is None or isinstance(value, kind) else kind(value)
-    if kind is int:
-        return functools.partial(_each, lambda v: int(v) if isinstance(v, float) and v.is_integer() else v)
-    if kind is float:
-        return functools.partial(_each, lambda v: float(v) if type(v) is int else v)
-    return None
-
-
-def _each(change, value, call):
-    return [change(item) for item in value] if isinstance(value, list) else change(value)
-
-
-def _opened(path, call):
-    file = open(path, "rb")  # noqa: SIM115 - closed when the call ends
-    call.opened.append(file)
-    return file
-
-
-def _files(make, value, call):
-    if isinstance(value, str):
-        return make(value[len(IN) :], call) if value.startswith(IN) else value
-    if isinstance(value, list):
-        return [_files(make, item, call) for item in value]
-    if isinstance(value, dict):
-        return {key: _files(make, item, call) for key, item in value.items()}
-    return value
-
-
 # Outputs
 
 
 class Call:
     """One prediction: its inputs made ready, its outputs handed over, its logs complete at the end."""
 
-    def __init__(self, converters):
+    def __init__(self, inputs):
         import cog
 
-        self.converters = converters
+        self._inputs = inputs
         self.opened = []
         self._scope = cog.current_scope()
         self._id = self._scope.context.pop(ID_CONTEXT, "")  # not the model's business
@@ -176,10 +123,7 @@ class Call:
             children.mark(self._scope, self._id)
 
     def inputs(self, values):
-        for name, convert in self.converters:
-            if values.get(name) is not None:
-                values[name] = convert(values[name], self)
-        return values
+        return self._inputs.ready(values, self.opened)
 
     def output(self, value, last=True):
         """`value` as JSON. `last`: the model is done, so temporary files may be moved away."""
@@ -325,8 +269,8 @@ def _reported():
     flush()
 
 
-def _runner(function, converters, iterates):
-    """`function(**inputs)` in the kind that it is. Results and items travel as JSON text: coglet sends a list
+def _runner(function, inputs, iterates):
+    """`function` in the kind that it is. Results and items travel as JSON text: coglet sends a list
     element by element, and takes 36 microseconds to convert each number, a minute for a matrix."""
     import cog
 
@@ -360,9 +304,9 @@ def _runner(function, converters, iterates):
 
     if any(check(f) for check in _ASYNC for f in (function, inner)):
 
-        async def run(self, **inputs):
-            with Call(converters) as call:
-                result = function(**call.inputs(inputs))
+        async def run(self, **values):
+            with Call(inputs) as call:
+                result = function(**call.inputs(values))
                 if inspect.isawaitable(result):
                     result = await result
                 if live(result):
@@ -373,10 +317,10 @@ def _runner(function, converters, iterates):
 
     else:
 
-        def run(self, **inputs):
+        def run(self, **values):
             with contextlib.ExitStack() as stack:
-                call = stack.enter_context(Call(converters))
-                result = function(**call.inputs(inputs))
+                call = stack.enter_context(Call(inputs))
+                result = function(**call.inputs(values))
                 if not live(result):
                     return {VALUE: to_json(call.output(result))}
                 stack.pop_all()  # `iterate` ends the call: its open files are read while it runs
@@ -414,11 +358,10 @@ def build(reference, train=False):
     for layer in {function, written, getattr(function, "__wrapped__", function)}:
         loading.unwrap_defaults(layer)
     parameters = [p for p in signature.parameters.values() if method is None or p.name != "self"]
-    converters = [(p.name, c) for p in parameters if (c := _converter(hints.get(p.name))) is not None]
     user = target() if method is not None else None
     bound = function if method is None else getattr(user, method)
 
-    run = _runner(bound, converters, _iterates(hints.get("return")))
+    run = _runner(bound, converting.Inputs(parameters, hints), _iterates(hints.get("return")))
     run.__annotations__ = hints
     defaults = [
         p.replace(default=p.default.default if isinstance(p.default, cog.FieldInfo) else p.default) for p in parameters

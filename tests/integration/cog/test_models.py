@@ -412,6 +412,73 @@ async def test_inputs_of_every_kind(start: Any) -> None:
         assert not paths[0].exists()
 
 
+async def test_inputs_are_what_their_annotations_say(start: Any) -> None:
+    source = """
+        from __future__ import annotations
+        from dataclasses import dataclass
+        from enum import Enum
+        from typing import Annotated, Any, List, Optional, Set, Tuple
+        import pydantic
+        from cog import BasePredictor, Input
+        class Size(Enum):
+            SMALL = "s"
+        @dataclass
+        class Point:
+            x: float
+            near: Optional[Point] = None
+        class Query(pydantic.BaseModel):
+            words: List[str]
+            limit: int = 3
+        class Predictor(BasePredictor):
+            def predict(
+                self,
+                tags: Set[int] = Input(default=[1, 1]),
+                pair: Tuple[float, ...] = Input(default=[]),
+                sizes: List[Size] = Input(default=[]),
+                point: Point = Input(default=None),
+                points: Optional[List[Point]] = None,
+                query: Query = Input(default=None),
+                number: Annotated[Optional[float], "note"] = None,
+                anything: Any = None,
+            ) -> str:
+                return repr((tags, pair, sizes, point, points, query, number, anything))
+    """
+    async with start(source) as running:
+        result = await running.predict(
+            {
+                "tags": [3, 3.0],
+                "pair": [1, 2],
+                "sizes": ["s"],
+                "point": {"x": 1, "near": {"x": 2}},
+                "points": [{"x": 3}],
+                "query": {"words": ["a"]},
+                "number": 4,
+                "anything": [1, "b"],
+            }
+        )
+        assert result.output == (
+            "({3}, (1.0, 2.0), [<Size.SMALL: 's'>], Point(x=1.0, near=Point(x=2.0, near=None)),"
+            " [Point(x=3.0, near=None)], Query(words=['a'], limit=3), 4.0, [1, 'b'])"
+        )
+        assert (await running.predict({"query": {"limit": 1}})).error.startswith("ValidationError: ")
+
+
+async def test_a_default_that_the_model_changes_is_new_for_the_next(start: Any) -> None:
+    source = """
+        from typing import Any
+        from cog import BasePredictor, Input
+        class Predictor(BasePredictor):
+            def predict(self, items: list = Input(default=[1]), table: dict = {"a": [2]}) -> Any:
+                items.append(9)
+                table["a"].append(9)
+                return [items, table]
+    """
+    async with start(source) as running:
+        for _ in range(2):
+            assert (await running.predict({})).output == [[1, 9], {"a": [2, 9]}]
+        assert (await running.predict({"items": [3]})).output[0] == [3, 9]
+
+
 async def test_models_written_for_older_cog(start: Any) -> None:
     source = """
         from typing import List, Optional
