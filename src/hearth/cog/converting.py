@@ -9,10 +9,12 @@ import enum
 import functools
 import inspect
 import os
+import re
 import typing
 
 IN = "hearth-in://"
 """Before the path of an input file (`wrapper.py` says more)."""
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 _CONTAINERS = (set, frozenset, tuple)
 
 
@@ -21,22 +23,32 @@ class Inputs:
 
     def __init__(self, parameters, hints):
         self._converters = [(p.name, c) for p in parameters if (c := converter(hints.get(p.name))) is not None]
-        self._changeable = []
+        converters = dict(self._converters)
+        self._defaults = []
         for parameter in parameters:
-            # Read here: `cog.Input(...)` and its default are one and the same for every call.
-            default = getattr(parameter.default, "default", parameter.default)
-            if isinstance(default, (list, dict, set)):
-                self._changeable.append((parameter.name, default))
+            default = plain_default(parameter)
+            if isinstance(default, (list, dict, set)) or (default is not None and parameter.name in converters):
+                self._defaults.append((parameter.name, default))
 
     def ready(self, values, opened):
         """`values` made ready, in place. Files that are opened for the model are appended to `opened`."""
+        for name, default in self._defaults:
+            if name not in values:  # a model that changes it would change it for those who come after
+                values[name] = copy.deepcopy(default)
         for name, convert in self._converters:
             if values.get(name) is not None:
                 values[name] = convert(values[name], opened)
-        for name, default in self._changeable:
-            if name not in values:  # a model that changes it would change it for those who come after
-                values[name] = copy.deepcopy(default)
         return values
+
+
+def plain_default(parameter):
+    """The default that was written, None where there is none."""
+    import cog
+
+    default = parameter.default
+    if isinstance(default, cog.FieldInfo):
+        return default.default
+    return None if default is inspect.Parameter.empty else default
 
 
 def converter(annotation):
@@ -46,11 +58,24 @@ def converter(annotation):
     if _mentions(annotation, cog.File):
         return functools.partial(_files, _opened)
     if _mentions(annotation, os.PathLike):
-        return functools.partial(_files, lambda path, opened: cog.Path(path))
+        return functools.partial(_files, lambda path, opened: cog.Path(path), named=cog.Path)
     if _mentions(annotation, cog.Secret):
         return lambda value, opened: cog.Secret(value) if isinstance(value, str) else value
     change = _change(annotation)
     return None if change is None else lambda value, opened: change(value)
+
+
+def weights(annotation, value):
+    """What setup() gets as weights: `value` is a path, a URL or None. Older models take a path or an open file."""
+    import cog
+
+    if not value or not os.path.isfile(value):
+        return value
+    if _mentions(annotation, str):
+        return value
+    if _mentions(annotation, cog.File):
+        return open(value, "rb")
+    return cog.Path(value) if _mentions(annotation, os.PathLike) else value
 
 
 def _change(annotation):
@@ -113,11 +138,14 @@ def _opened(path, opened):
     return file
 
 
-def _files(make, value, opened):
+def _files(make, value, opened, named=str):
+    """`named`: of the name of a file of the model's own, which only a default can be. URLs stay as they are."""
     if isinstance(value, str):
-        return make(value[len(IN) :], opened) if value.startswith(IN) else value
+        if value.startswith(IN):
+            return make(value[len(IN) :], opened)
+        return value if _URL.match(value) else named(value)
     if isinstance(value, list):
-        return [_files(make, item, opened) for item in value]
+        return [_files(make, item, opened, named) for item in value]
     if isinstance(value, dict):
-        return {key: _files(make, item, opened) for key, item in value.items()}
+        return {key: _files(make, item, opened, named) for key, item in value.items()}
     return value

@@ -379,12 +379,14 @@ def build(reference, train=False):
 
 
 def _setup(setup):
-    takes_weights = "weights" in inspect.signature(setup).parameters
+    written = loading.unwrap(setup)
+    takes_weights = "weights" in inspect.signature(written).parameters
+    annotation = loading.hints_of(getattr(written, "__func__", written)).get("weights")
 
     def call(weights):
-        return setup(weights=weights) if takes_weights else setup()
+        return setup(weights=converting.weights(annotation, weights)) if takes_weights else setup()
 
-    if inspect.iscoroutinefunction(loading.unwrap(setup)):
+    if inspect.iscoroutinefunction(written):
 
         async def start(self, weights=None):
             with _reported():

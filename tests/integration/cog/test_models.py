@@ -419,7 +419,7 @@ async def test_inputs_are_what_their_annotations_say(start: Any) -> None:
         from enum import Enum
         from typing import Annotated, Any, List, Optional, Set, Tuple
         import pydantic
-        from cog import BasePredictor, Input
+        from cog import BasePredictor, Input, Path, Secret
         class Size(Enum):
             SMALL = "s"
         @dataclass
@@ -440,7 +440,13 @@ async def test_inputs_are_what_their_annotations_say(start: Any) -> None:
                 query: Query = Input(default=None),
                 number: Annotated[Optional[float], "note"] = None,
                 anything: Any = None,
+                size: Size = Input(default="s"),
+                token: Secret = Input(default="sesame"),
+                example: Path = Input(default="examples/cat.png"),
+                picture: Path = Input(default="https://example.com/a.png"),
             ) -> str:
+                assert (size.name, token.get_secret_value(), example.suffix) == ("SMALL", "sesame", ".png")
+                assert str(picture) == "https://example.com/a.png"
                 return repr((tags, pair, sizes, point, points, query, number, anything))
     """
     async with start(source) as running:
@@ -561,6 +567,35 @@ async def test_weights_reach_setup(start: Any) -> None:
     assert (await start.describe(source)).takes_weights
     async with start(source, weights="https://example.com/w.tar") as running:
         assert (await running.predict()).output == "https://example.com/w.tar"
+
+
+@pytest.mark.parametrize(
+    ("annotation", "got"),
+    [("File", "b'trained'"), ("Path", "'trained'"), ("Optional[Path] = None", "'trained'"), ("str", "text")],
+)
+async def test_setup_gets_weights_as_the_type_it_asks_for(
+    start: Any, tmp_path: Path, annotation: str, got: str
+) -> None:
+    source = f"""
+        from typing import Optional
+        from cog import File, Path
+        def logged(method):
+            def wrapper(*args, **kwargs):
+                return method(*args, **kwargs)
+            return wrapper
+        class Predictor:
+            @logged
+            def setup(self, weights: {annotation}):
+                self.weights = weights
+            def run(self) -> str:
+                if isinstance(self.weights, str):
+                    return "text"
+                return repr(self.weights.read_text() if isinstance(self.weights, Path) else self.weights.read())
+    """
+    path = tmp_path / "trained.bin"
+    path.write_text("trained")
+    async with start(source, weights=str(path)) as running:
+        assert (await running.predict()).output == got
 
 
 async def test_decorated_functions_are_seen_through(start: Any) -> None:
