@@ -23,8 +23,6 @@ Results are `{"hearth_value": JSON text}`, but for iterators. Their items are pl
 
 import asyncio
 import contextlib
-import dataclasses
-import datetime
 import enum
 import importlib.util
 import inspect
@@ -39,7 +37,6 @@ import sys
 import threading
 import time
 import traceback
-import types
 import typing
 import uuid
 
@@ -72,6 +69,7 @@ boot = _load_sibling("boot")
 children = _load_sibling("children")
 converting = _load_sibling("converting")
 pacing = _load_sibling("pacing")
+unfolding = _load_sibling("unfolding")
 
 
 def guard():
@@ -146,31 +144,18 @@ class Call:
         return self._object(value, last)
 
     def _object(self, value, last):
-        if isinstance(value, enum.Enum):
-            return self.output(value.value, last)
         if isinstance(value, os.PathLike):
             return self._file(os.fspath(value), last)
         if isinstance(value, io.IOBase):
             return self._stream(value)
-        if type(value).__name__ == "Secret" and hasattr(value, "get_secret_value"):
-            return str(value)
-        if dataclasses.is_dataclass(value):
-            return {f.name: self.output(getattr(value, f.name), last) for f in dataclasses.fields(value)}
-        fields = getattr(type(value), "model_fields", None) or getattr(type(value), "__fields__", None)
-        if isinstance(fields, dict) and (hasattr(value, "model_dump") or hasattr(value, "dict")):
-            # Field by field: dumping an open file would wrap it.
-            return {name: self.output(getattr(value, name), last) for name in fields}
-        if hasattr(value, "tolist") and type(value).__module__.partition(".")[0] == "numpy":
-            return self.output(value.tolist(), last)
-        if isinstance(value, str):
-            return self.output(str(value), last)
-        if isinstance(value, (int, float)):
-            return value
-        if isinstance(value, (datetime.datetime, datetime.date, datetime.time)):
-            return value.isoformat()
-        if isinstance(value, (types.GeneratorType, map, filter, zip)):
-            return [self.output(item, last) for item in value]
-        return value
+        held = unfolding.unfolded(value)
+        if held is value:
+            kind = type(value)
+            raise OutputError(
+                f"the output holds a {kind.__module__}.{kind.__qualname__}, which JSON can't carry; return text,"
+                " numbers, lists or dictionaries, or write it to a file and return the Path of that"
+            )
+        return self.output(held, last)
 
     def _destination(self, name):
         if self._folder is None:

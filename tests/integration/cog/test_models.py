@@ -347,6 +347,70 @@ async def test_outputs_that_cannot_be_handed_over_fail(start: Any, kind: str, sa
         assert says in result.error
 
 
+UNUSUAL = """
+    import collections, datetime, decimal, uuid
+    from typing import Any
+    import pydantic
+    class Root(pydantic.RootModel):
+        root: list
+    class Empty(pydantic.BaseModel):
+        pass
+    class Model(pydantic.BaseModel, extra="allow"):
+        side: int = pydantic.Field(default=2, alias="edge")
+        hidden: str = pydantic.Field(default="no", exclude=True)
+        size: int = 1
+        @pydantic.computed_field
+        @property
+        def area(self) -> int:
+            return self.side ** 2
+        @pydantic.field_serializer("size")
+        def _size(self, value):
+            return f"{value} cm"
+    class Own(pydantic.BaseModel):
+        a: int = 1
+        @pydantic.model_serializer
+        def _all(self):
+            return {"own": self.a}
+    class Thing:
+        pass
+    class Predictor:
+        def predict(self, kind: str) -> Any:
+            return {
+                "decimals": [decimal.Decimal("1.5"), decimal.Decimal("3")],
+                "uuid": uuid.UUID(int=5),
+                "bytes": b"text",
+                "no text": bytes([255]),
+                "views": [{"a": 1}.keys(), {"a": 1}.values(), range(2), collections.deque([1]), map(str, [1])],
+                "mapping": collections.ChainMap({"a": 1}),
+                "times": [datetime.date(2024, 1, 2), datetime.timedelta(minutes=1)],
+                "root": Root([1]),
+                "empty": Empty(),
+                "model": Model(edge=3, more=(1,)),
+                "own": Own(),
+                "thing": [Thing()],
+            }[kind]
+"""
+
+
+async def test_outputs_that_json_does_not_know(start: Any) -> None:
+    async with start(UNUSUAL) as running:
+        expected = {
+            "decimals": [1.5, 3],
+            "uuid": "00000000-0000-0000-0000-000000000005",
+            "bytes": "text",
+            "views": [["a"], [1], [0, 1], [1], ["1"]],
+            "mapping": {"a": 1},
+            "times": ["2024-01-02", 60.0],
+            "root": [1],
+            "empty": {},
+            "model": {"side": 3, "size": "1 cm", "more": [1], "area": 9},
+            "own": {"own": 1},
+        }
+        assert {kind: (await running.predict({"kind": kind})).output for kind in expected} == expected
+        assert "holds a builtins.bytes" in (await running.predict({"kind": "no text"})).error
+        assert "holds a predict.Thing" in (await running.predict({"kind": "thing"})).error
+
+
 async def test_inputs_of_every_kind(start: Any) -> None:
     source = """
         from enum import Enum
