@@ -272,7 +272,11 @@ class Environments:
             with tempfile.TemporaryDirectory(prefix="hearth-build-") as empty, self._mounted(step, Path(empty)):
                 code, text = await execute(["/bin/sh", "-c", step.command], env=env, cwd=Path(empty), log=log)
             if code:
-                raise BuildFailed(f"build.run: `{step.command}` ended with exit code {code}:\n{tail(text, 20)}")
+                raise BuildFailed(
+                    f"build.run: `{step.command}` ended with exit code {code}:\n{tail(text, 20)}",
+                    hint="As with Cog, these commands run without the files of the model; here in an empty folder,"
+                    " as the user of the server.",
+                )
 
     def _uv_folder(self) -> Path:
         """Holds uv and nothing else: our own tools beside it are not the model's."""

@@ -4,12 +4,15 @@ Loaded from beside `wrapper.py`, in the model's process. Standard library only, 
 pydantic are known by what they have.
 """
 
+from __future__ import annotations
+
 import collections.abc
 import dataclasses
 import datetime
 import decimal
 import enum
 import uuid
+from typing import Any
 
 _LISTS = (
     collections.abc.Sequence,
@@ -19,7 +22,7 @@ _LISTS = (
 )
 
 
-def unfolded(value):
+def unfolded(value: Any) -> Any:
     """`value` one level deep as a dictionary, list, text or number; itself where nothing stands for it.
 
     Those older Cog returned are among them: decimals, UUIDs, bytes that are text.
@@ -55,14 +58,14 @@ def unfolded(value):
     return list(value) if isinstance(value, _LISTS) else value
 
 
-def _text(value):
+def _text(value: bytes | bytearray) -> Any:
     try:
         return value.decode()
     except UnicodeDecodeError:
         return value
 
 
-def _pydantic(value, kind):
+def _pydantic(value: Any, kind: Any) -> Any:
     """Field by field, because dumping an open file would wrap it; dumped where the model says how."""
     said = getattr(kind, "__pydantic_decorators__", None)
     if said is not None and said.model_serializers:

@@ -107,6 +107,8 @@ async def test_a_failed_build_leaves_nothing_and_says_why(
     with pytest.raises(BuildFailed) as caught:
         await made.prepare(config, workdir=tmp_path, log=lambda line: None)
     assert says in caught.value.message
+    if "exit code" in says:
+        assert "without the files of the model" in (caught.value.hint or "")
     assert not list((tmp_path / "envs" / "envs").glob("*"))
 
 
