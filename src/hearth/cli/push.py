@@ -75,7 +75,15 @@ def source(folder: Path) -> Iterator[dict[str, Any]]:
     """The files of a model, sorted, with their hashes: path, sha256, size, executable, file."""
     patterns = [*ALWAYS_LEFT_OUT, *_dockerignore(folder)]
     for path in sorted(_walk(folder, folder, patterns)):
-        status = path.stat()
+        try:
+            status = path.stat()
+        except OSError as error:
+            if not path.is_symlink():
+                raise Failure(f"{path} can't be read: {error.strerror}.") from None
+            err.print(
+                f"Warning: {path.relative_to(folder)} is left out: it is a link to {os.readlink(path)}, not there."
+            )
+            continue
         if not stat.S_ISREG(status.st_mode):
             continue
         with path.open("rb") as stream:

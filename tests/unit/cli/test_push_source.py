@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+import pytest
+
 from hearth.cli.push import source
 
 
@@ -60,3 +62,10 @@ def test_the_same_folder_may_be_linked_twice(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / "model" / name).symlink_to(tmp_path / "shared")
     assert paths(tmp_path / "model") == ["one/a.py", "predict.py", "two/a.py"]
+
+
+def test_a_link_to_nothing_stays_behind_with_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make(tmp_path, "cog.yaml")
+    (tmp_path / "old").symlink_to("/nowhere/weights.bin")
+    assert paths(tmp_path) == ["cog.yaml"]
+    assert "old is left out" in " ".join(capsys.readouterr().err.split())
