@@ -402,11 +402,20 @@ def _passed(method):
     return call
 
 
+def _make_room():
+    """For a `wrapper.py` of the model's own: coglet has put this file there. And `input()` meets the end of a file:
+    descriptor 0 is coglet's, whose requests it would wait for, and take."""
+    if getattr(sys.modules.get(__name__), "__dict__", None) is globals():
+        del sys.modules[__name__]
+    sys.stdin = open(os.devnull)  # noqa: SIM115 - for the life of the process
+
+
 def __getattr__(name):
     if name != "Model":
         raise AttributeError(name)
 
     guard()
+    _make_room()
     children.capture()
     boot.importing()
     pacing.install()

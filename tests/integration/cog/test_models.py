@@ -662,6 +662,22 @@ async def test_setup_gets_weights_as_the_type_it_asks_for(
         assert (await running.predict()).output == got
 
 
+async def test_a_model_has_its_own_wrapper_and_nothing_to_read(start: Any) -> None:
+    source = """
+        with open("wrapper.py", "w") as file:
+            file.write("MINE = 'mine'")
+        import wrapper
+        class Predictor:
+            def run(self) -> str:
+                try:
+                    return input()
+                except EOFError:
+                    return wrapper.MINE
+    """
+    async with start(source) as running:
+        assert (await running.predict()).output == "mine"
+
+
 async def test_decorated_functions_are_seen_through(start: Any) -> None:
     source = """
         import functools
