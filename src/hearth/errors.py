@@ -116,9 +116,9 @@ class Throttled(HearthError):
 
     code = "throttled"
 
-    def __init__(self, reset: int = 1) -> None:
+    def __init__(self, reset: int = 1, message: str | None = None) -> None:
         self.reset = reset
-        super().__init__(f"Request was throttled. Your rate limit resets in ~{reset}s.")
+        super().__init__(message or f"Request was throttled. Your rate limit resets in ~{reset}s.")
 
 
 class LineFull(HearthError):

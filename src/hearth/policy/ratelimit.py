@@ -56,15 +56,15 @@ class Bucket:
         self.unreported = 0
         """The part of `used` that the other processes have not heard of."""
 
-    def take(self, allowance: int, now: float) -> Verdict:
-        """Take a token, if one is left."""
+    def take(self, allowance: int, now: float, count: int = 1) -> Verdict:
+        """Take `count` tokens, if so many are left; else none."""
         left = self.started_at + WINDOW - now
         if not 0.0 < left <= 2 * WINDOW:  # over, or the wall clock was set back far
             self.started_at, self.used, self.unreported, left = now, 0, 0, WINDOW
-        allowed = self.used < allowance
+        allowed = self.used + count <= allowance
         if allowed:
-            self.used += 1
-            self.unreported += 1
+            self.used += count
+            self.unreported += count
         return Verdict(allowed, max(allowance - self.used, 0), math.ceil(left))
 
     def give_back(self) -> None:

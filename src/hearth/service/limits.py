@@ -30,8 +30,9 @@ class Limits:
         self._off = server == Rates()
         self._buckets: dict[tuple[str, Lane], Bucket] = {}
 
-    def take(self, account: Account, lane: Lane) -> Verdict | None:
-        """None where nothing limits this account in this lane."""
+    def take(self, account: Account, lane: Lane, count: int = 1) -> Verdict | None:
+        """For `count` calls at once: all of them may go on, or none. None where nothing limits this account in this
+        lane."""
         creates, others = account.creates_per_minute, account.others_per_minute
         if self._off and creates is None and others is None:
             return None
@@ -45,7 +46,7 @@ class Limits:
         bucket = self._buckets.get((account.id, lane))
         if bucket is None:
             bucket = self._bucket(account.id, lane)
-        return bucket.take(allowance, self._clock.now())
+        return bucket.take(allowance, self._clock.now(), count)
 
     async def run(self) -> None:
         """Exchange for ever. For a server that shares its database with others."""

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from hearth.domain.batch import format_of, guess, variables
+from hearth.domain.limits import Lane
 from hearth.domain.model import Version
 from hearth.errors import InvalidRequest, NotFound, TooLarge
 from hearth.service.tables import Prepared
@@ -124,6 +125,7 @@ async def post(request: Request) -> Reply:
     if form.has("check"):
         found = await _preview(request, target, told.input, table)
         return _page(request, target, told.input, {}, rows=typed, check=_check(target, told.input, found))
+    request.charge(Lane.OTHERS)
     try:
         made = await request.services.batches.create(
             request.signed_in,

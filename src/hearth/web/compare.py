@@ -9,12 +9,13 @@ from urllib.parse import urlencode
 import msgspec
 
 from hearth.domain.field import Field
+from hearth.domain.limits import Lane
 from hearth.domain.model import Model, Version
 from hearth.domain.prediction import Prediction
 from hearth.domain.schema import InputSchema, OutputKind
-from hearth.errors import InvalidInput, InvalidRequest, NotFound, Pointer
+from hearth.errors import InvalidInput, InvalidRequest, NotFound, Pointer, Throttled
 from hearth.web import models, panel
-from hearth.web.errors import by_field
+from hearth.web.errors import by_field, problem
 from hearth.web.forms import Form
 from hearth.web.http import Reply, redirect
 from hearth.web.links import with_urls
@@ -158,7 +159,7 @@ async def run(request: Request) -> Reply:
     schema = _schema(targets)
     told = await given(schema, form, uploader(request))
     vary, values = form.get("vary"), form.text("values") or ""
-    errors = dict(told.errors)
+    errors, status = dict(told.errors), 422
     if not errors:
         try:
             inputs = await _inputs(schema, told.input, form, vary, values)
@@ -167,12 +168,13 @@ async def run(request: Request) -> Reply:
                     f"That would be {len(inputs) * len(targets)} runs; {MAX_RUNS} at a time are allowed."
                 )
             jobs = [(target, _for(target, input)) for input in inputs for target in targets]
+            request.charge(Lane.CREATES, len(jobs))
             made = [await _create(request, *job) for job in jobs]
-        except (InvalidInput, InvalidRequest) as error:
-            errors = by_field(error)
+        except (InvalidInput, InvalidRequest, Throttled) as error:
+            status, errors = problem(error).status, by_field(error)
         else:
             return redirect(_address(targets, made))
-    return await _page(request, targets, told.input, errors, unknown=unknown, vary=vary, values=values, status=422)
+    return await _page(request, targets, told.input, errors, unknown=unknown, vary=vary, values=values, status=status)
 
 
 async def _inputs(

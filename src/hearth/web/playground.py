@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from hearth import ids
+from hearth.domain.limits import Lane
 from hearth.domain.prediction import Prediction, PredictionKind
-from hearth.errors import InvalidInput, InvalidRequest, NotFound, Unauthenticated
+from hearth.errors import InvalidInput, InvalidRequest, NotFound, Throttled, Unauthenticated
 from hearth.service.timings import Timing
 from hearth.web import models, panel, tokens
-from hearth.web.errors import by_field
+from hearth.web.errors import by_field, problem
 from hearth.web.forms import Posted
 from hearth.web.http import Headers, Reply, redirect
 from hearth.web.links import with_urls
@@ -117,8 +118,10 @@ async def run(request: Request) -> Reply:
         return await view(request)
     told = await given(found.interface.input, form, uploader(request))
     errors = told.errors
+    status = 422
     if not errors:
         try:
+            request.charge(Lane.CREATES)
             made = await request.services.predictions.create(
                 account,
                 version=f"{found.model.full_name}:{found.version.id}",
@@ -127,8 +130,8 @@ async def run(request: Request) -> Reply:
                 origin=request.origin,
                 source="web",
             )
-        except (InvalidInput, InvalidRequest) as error:
-            errors = by_field(error)
+        except (InvalidInput, InvalidRequest, Throttled) as error:
+            status, errors = problem(error).status, by_field(error)
         else:
             return await _made(request, found, made)
     if request.htmx:
@@ -137,7 +140,7 @@ async def run(request: Request) -> Reply:
         nothing: Headers = [(b"hx-reswap", b"none")]  # but what names its place
         return request.part("model/errors.html", errors=shown, form_error=sentence, headers=nothing)
     mode = Language.JSON if form.get("mode") == "json" else FORM
-    return await _page(request, found, told.input, errors, view=mode, run=None, example=False, status=422)
+    return await _page(request, found, told.input, errors, view=mode, run=None, example=False, status=status)
 
 
 async def _made(request: Request, found: models.Subject, made: Prediction) -> Reply:

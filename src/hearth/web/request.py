@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import parse_qsl, quote, unquote
 
 from hearth.domain.account import Account
-from hearth.errors import HearthError, Unauthenticated
+from hearth.domain.limits import Lane
+from hearth.errors import HearthError, Throttled, Unauthenticated
 from hearth.web import forms
 from hearth.web.http import TOAST, Headers, Receive, Reply, Scope
 
@@ -123,6 +124,13 @@ class Request:
         """Cookies may be kept to https."""
         return self.origin.startswith("https:")
 
+    def charge(self, lane: Lane, count: int = 1) -> None:
+        """What is asked for counts as `count` calls of the API. Raises Throttled."""
+        verdict = self.services.limits.take(self.signed_in, lane, count)
+        if verdict is None or verdict.allowed:
+            return
+        raise Throttled(verdict.reset, _sentence(verdict.remaining, verdict.reset, lane, count))
+
     async def form(self) -> forms.Form:
         """What was posted. Raises TooLarge, InvalidRequest."""
         if self._form is None:
@@ -165,6 +173,13 @@ class Request:
                 yield chunk
             if not message.get("more_body", False):
                 return
+
+
+def _sentence(left: int, reset: int, lane: Lane, count: int) -> str:
+    """For people: what is used up, and when to try again."""
+    what = "predictions" if lane is Lane.CREATES else "calls"
+    wanted = f", and this would make {count}" if count > 1 else ""
+    return f"Your account may make {left or 'no'} more {what} in this minute{wanted}. Try again in {reset} s."
 
 
 def _cookies(header: str | None) -> dict[str, str]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hearth.service.examples import Examples
     from hearth.service.files import Files
     from hearth.service.history import History
+    from hearth.service.limits import Limits
     from hearth.service.models import Models
     from hearth.service.monitoring import Monitoring
     from hearth.service.predictions import Predictions
@@ -61,6 +62,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     showing: Showing
     signin: SignIn
     history: History
+    limits: Limits
     usage: Usage
     monitoring: Monitoring
     scalings: Scalings

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from hearth.errors import HearthError, InvalidInput, InvalidRequest, NotFound
+from hearth.domain.limits import Lane
+from hearth.errors import HearthError, InvalidInput, InvalidRequest, NotFound, Throttled
 from hearth.web import models
-from hearth.web.errors import by_field
+from hearth.web.errors import by_field, problem
 from hearth.web.http import Reply, redirect
 from hearth.web.playground import MAX_FORM, uploader
 from hearth.web.request import Request
@@ -25,10 +26,11 @@ async def train(request: Request) -> Reply:
     assert found.version is not None
     form = await request.form()
     told = await given(found.interface.training, form, uploader(request))
-    errors = dict(told.errors)
+    errors, status = dict(told.errors), 422
     owner, name = found.model.owner, found.model.name
     if not errors:
         try:
+            request.charge(Lane.OTHERS)
             made = await request.services.trainings.create(
                 request.signed_in,
                 owner=owner,
@@ -39,13 +41,13 @@ async def train(request: Request) -> Reply:
                 origin=request.origin,
                 source="web",
             )
-        except (InvalidInput, InvalidRequest) as error:
-            errors = by_field(error)
+        except (InvalidInput, InvalidRequest, Throttled) as error:
+            status, errors = problem(error).status, by_field(error)
         except NotFound as error:
             errors = {"destination": _sentence(error)}
         else:
             return redirect(f"/p/{made.id}")
-    return await _page(request, found, told.input, errors, destination=form.get("destination"), status=422)
+    return await _page(request, found, told.input, errors, destination=form.get("destination"), status=status)
 
 
 async def _subject(request: Request) -> models.Subject:
