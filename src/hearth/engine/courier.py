@@ -1,6 +1,7 @@
 """Webhooks go out: signed, in order, tried again, each try on record. What is to be sent is in the outbox.
 
 Nothing is polled: the courier sleeps until somebody says that there is something, or until the next one is due.
+What a receiver has no room for (`receivers.py`) is put off, with all later deliveries of its prediction.
 Deliveries of one prediction go one after another, so that `completed` is never overtaken. A `start` that
 failed is not tried again once a later delivery exists: it would tell old news, and the later one tells all.
 """
@@ -19,6 +20,7 @@ from hearth.domain.webhook import RETRY_DELAYS, Attempt, Delivery, DeliveryState
 from hearth.engine.alarms import Alarm, Alarms
 from hearth.engine.inputs import Opener
 from hearth.engine.metrics import Metrics
+from hearth.engine.receivers import Receivers
 from hearth.engine.tasks import Tasks
 from hearth.errors import AddressRefused, FetchFailed, HearthError
 from hearth.net.base import Sender
@@ -32,6 +34,8 @@ HOLD = 30.0
 receiver may wait for what a killed server had claimed."""
 CLOSING = 5.0
 """Seconds that tries on their way get when the server stops."""
+_PUT_OFF = 10_000
+"""Predictions whose deliveries are known to be put off; beyond that, those are forgotten whose time has come."""
 SUPERSEDED = "Not sent again: a later webhook of this prediction tells more."
 
 
@@ -52,6 +56,9 @@ class Courier:
         self._tasks = Tasks()
         self._lanes: dict[str, deque[Delivery]] = {}
         """By prediction: what is being sent, and what comes after it."""
+        self._receivers = Receivers()
+        self._put_off: dict[str, float] = {}
+        """By prediction: until when its deliveries wait. What came later must not overtake them."""
         self._secrets: dict[str, str] = {}
         self._news = asyncio.Event()
         self._alarm: Alarm | None = None
@@ -85,26 +92,46 @@ class Courier:
         while (room := self._capacity - len(self._lanes)) > 0:
             now = self._clock.now()
             claimed = await self._store.outbox.claim(now, now + HOLD, room)
+            late = {}
             for delivery in sorted(claimed, key=lambda d: (d.created_at, d.id)):
-                lane = self._lanes.get(delivery.prediction_id)
-                if lane is not None:
-                    lane.append(delivery)
-                else:
-                    self._lanes[delivery.prediction_id] = deque([delivery])
-                    self._tasks.spawn(self._work(delivery.prediction_id), f"webhooks of {delivery.prediction_id}")
+                if (until := self._begin(delivery, now)) is not None:
+                    late[delivery.id] = until
+            if late:
+                await self._store.outbox.put_off(late)
             if len(claimed) < room:
                 due = await self._store.outbox.next_due()
                 if due is not None:
                     self._wake_in(due - self._clock.now())
                 return
 
+    def _begin(self, delivery: Delivery, now: float) -> float | None:
+        """Send it, now or after what its prediction has on its way; until when it must wait, if it must."""
+        key = delivery.prediction_id
+        lane = self._lanes.get(key)
+        if lane is not None:
+            if all(other.id != delivery.id for other in lane):  # else its hold ran out while it waits in the lane
+                lane.append(delivery)
+            return None
+        until = self._put_off.get(key, now)
+        if until > now:
+            return until
+        self._put_off.pop(key, None)
+        if not self._receivers.take(delivery.url):
+            if len(self._put_off) >= _PUT_OFF:
+                self._put_off = {other: at for other, at in self._put_off.items() if at > now}
+            self._put_off[key] = until = now + self._receivers.pause(delivery.url)
+            return until
+        self._lanes[key] = deque([delivery])
+        self._tasks.spawn(self._work(key, delivery.url), f"webhooks of {key}")
+        return None
+
     def _wake_in(self, seconds: float) -> None:
         if self._alarm is not None:
             self._alarm.cancel()
         self._alarm = self._alarms.after(max(seconds, 0.0), self.wake)
 
-    async def _work(self, prediction_id: str) -> None:
-        """Send a prediction's deliveries in order."""
+    async def _work(self, prediction_id: str, url: str) -> None:
+        """Send a prediction's deliveries, all to one receiver, in order."""
         lane = self._lanes[prediction_id]
         try:
             while lane:
@@ -112,6 +139,7 @@ class Courier:
                 lane.popleft()
         finally:
             del self._lanes[prediction_id]
+            self._receivers.give(url)
             self.wake()
 
     async def _send(self, delivery: Delivery) -> None:
@@ -125,9 +153,11 @@ class Courier:
             self._metrics.webhooks["failed"].inc()
             await self._record(delivery, None, error.message, self._clock.monotonic() - began, again=False)
         except HearthError as error:
+            self._receivers.answered(delivery.url, None)
             self._metrics.webhooks["failed"].inc()
             await self._record(delivery, None, error.message, self._clock.monotonic() - began, again=True)
         else:
+            self._receivers.answered(delivery.url, reply.duration)
             delivered = 200 <= reply.status < 300
             self._metrics.webhooks["delivered" if delivered else "refused"].inc()
             error_text = None if delivered else f"The receiver answered {reply.status}."

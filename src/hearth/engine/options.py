@@ -49,7 +49,7 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     builds: int = 1
     """Builds at the same time."""
-    couriers: int = 32
+    couriers: int = 256
     """Webhooks on their way at the same time."""
 
     write_interval: float = 0.004

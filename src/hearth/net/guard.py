@@ -59,9 +59,10 @@ def guarded_session(
     *,
     tls: ssl.SSLContext,
     lookup: Lookup | None = None,
-    per_host: int = 0,
+    most: int = 100,
 ) -> ClientSession:
-    """A session without cookies, proxies or credentials from the environment. Needs a running loop."""
+    """A session without cookies, proxies or credentials from the environment, with at most so many connections (0:
+    any number). Needs a running loop."""
 
     def dial(info: AddrInfoType) -> socket.socket:
         family, kind, protocol, _, address = info
@@ -70,9 +71,7 @@ def guarded_session(
         made.setblocking(False)
         return made
 
-    connector = TCPConnector(
-        resolver=GuardedResolver(policy, lookup), socket_factory=dial, ssl=tls, limit_per_host=per_host
-    )
+    connector = TCPConnector(resolver=GuardedResolver(policy, lookup), socket_factory=dial, ssl=tls, limit=most)
     return _session(connector, timeout)
 
 

@@ -27,7 +27,6 @@ IDLE_TIMEOUT = 30.0
 """Seconds without a byte."""
 POST_TIMEOUT = 10.0
 """Seconds for a whole webhook, name lookup to answer: receivers are told to answer within a few."""
-POSTS_PER_HOST = 8
 REPLY_LIMIT = 64 * 1024
 """Bytes of a webhook's answer that are read, so that the connection can serve the next one."""
 WRITE = 1024 * 1024
@@ -153,9 +152,8 @@ class HttpSender:
         self._policy.check_host(target.host or "")
         if self._session is None:
             timeout = ClientTimeout(total=self._timeout)
-            self._session = guarded_session(
-                self._policy, timeout, tls=self._tls, lookup=self._lookup, per_host=POSTS_PER_HOST
-            )
+            # How many at once is the caller's to limit: waiting for a connection would count as the receiver's time.
+            self._session = guarded_session(self._policy, timeout, tls=self._tls, lookup=self._lookup, most=0)
         try:
             async with self._session.post(target, data=body, headers=headers, allow_redirects=False) as response:
                 await _drain(response)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from hearth.domain.webhook import Attempt, Delivery
@@ -11,6 +12,10 @@ from hearth.store.pages import Cursor, Page
 class Outbox(Protocol):
     async def claim(self, now: float, until: float, limit: int) -> list[Delivery]:
         """Pending deliveries that are due, their due time moved to `until` so that no other courier takes them."""
+        ...
+
+    async def put_off(self, until: Mapping[str, float]) -> None:
+        """Make pending deliveries due at another time, by id."""
         ...
 
     async def record(self, delivery: Delivery, attempt: Attempt) -> None:

@@ -96,7 +96,7 @@ class FakeSender:
 
     async def wait(self, count: int) -> list[Post]:
         """Once `count` posts came."""
-        async with asyncio.timeout(10), self._news:
+        async with asyncio.timeout(60), self._news:
             await self._news.wait_for(lambda: len(self.posts) >= count)
         return list(self.posts)
 
@@ -163,6 +163,7 @@ class Bench:
         folder: Path,
         *,
         runtime: FakeRuntime | None = None,
+        sender: FakeSender | None = None,
         clock: Clock | None = None,
         **options: Any,
     ) -> None:
@@ -170,7 +171,7 @@ class Bench:
         self.clock = clock or FakeClock()
         self.runtime = runtime or FakeRuntime()
         self.bus = MemoryBus()
-        self.fetcher, self.sender, self.builder = FakeFetcher(), FakeSender(), FakeBuilder()
+        self.fetcher, self.sender, self.builder = FakeFetcher(), sender or FakeSender(), FakeBuilder()
         self.sealer = Sealer("A" * 43 + "=")
         self.options = EngineOptions(folder=folder, **options)
         self.engine = Engine(
@@ -285,14 +286,14 @@ class Bench:
                 listen(feed.events, False)
             else:
                 listen(await self.store.predictions.events(prediction_id), False)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 await heard.wait()
         finally:
             forget()
 
     async def given(self, prediction_id: str) -> None:
         """Wait until an instance has it: a second start is recorded before that."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await self.runtime.given[prediction_id].wait()
 
     async def end(self, prediction_id: str) -> Prediction:
@@ -302,7 +303,7 @@ class Bench:
         try:
             found = await self.store.predictions.get(prediction_id)
             if found is None or not found.phase.terminal:
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(60):
                     await heard.wait()
         finally:
             forget()

@@ -43,6 +43,17 @@ async def test_only_what_is_due_is_claimed_and_by_one_courier(store: Store, make
     assert {d.id for d in again[1:]} == {early.id, late.id}
 
 
+async def test_what_is_pending_is_put_off_each_to_its_own_time(store: Store, make):
+    _, (one, two, done) = await with_deliveries(store, make, {"due_at": 1.0}, {"due_at": 2.0}, {"due_at": 3.0})
+    delivered = msgspec.structs.replace(done, attempts=1, state=DeliveryState.DELIVERED)
+    await store.outbox.record(delivered, make.attempt(delivered, 1))
+    await store.outbox.put_off({one.id: 30.0, two.id: 20.0, done.id: 10.0, "gone": 5.0})
+    assert await store.outbox.claim(19.9, 60.0, 10) == []
+    assert [d.id for d in await store.outbox.claim(20.0, 60.0, 10)] == [two.id]
+    assert [d.id for d in await store.outbox.claim(30.0, 60.0, 10)] == [one.id]
+    assert await store.outbox.next_due() == 60.0
+
+
 async def test_an_attempt_moves_the_delivery(store: Store, make):
     prediction, _ = await with_deliveries(store, make, {"due_at": 1.0})
     (claimed,) = await store.outbox.claim(1.0, 60.0, 10)

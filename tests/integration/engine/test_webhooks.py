@@ -14,9 +14,10 @@ from hearth.domain.events import Kind
 from hearth.domain.prediction import Phase
 from hearth.domain.webhook import Attempt, Delivery, DeliveryState, sign
 from hearth.errors import FetchFailed
+from hearth.net.base import Reply
 from hearth.runtime.base import Began, Logged, Outcome, Yielded
 from hearth.store.sqlite.store import SQLiteStore
-from hearth.testing.engine import ITERATOR, Bench, schema
+from hearth.testing.engine import ITERATOR, Bench, FakeSender, schema
 from hearth.testing.runtime import FakeRun, FakeRuntime, hold
 
 ALL = ("start", "output", "logs", "completed")
@@ -43,7 +44,7 @@ class Tries:
 
     async def wait(self, id: str, count: int) -> list[tuple[Delivery, list[Attempt]]]:
         """Once this many tries of a prediction's deliveries are recorded."""
-        async with asyncio.timeout(10), self._news:
+        async with asyncio.timeout(60), self._news:
             while True:
                 found = await self._store.outbox.of_prediction(id)
                 if sum(len(attempts) for _, attempts in found) >= count:
@@ -177,6 +178,66 @@ async def test_a_snapshot_that_was_refused_is_not_sent_again_but_a_replay_is(sta
     assert await bench.store.outbox.replay(delivery.id, account.id, bench.clock.now())
     bench.bus.submit(DeliveryDue())
     await tries.wait(prediction.id, 2)
+
+
+class Hanging(FakeSender):
+    """Who hangs answers only when `over` is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.over = asyncio.Event()
+        self.came: asyncio.Queue[str] = asyncio.Queue()
+        self.hung = self.most = 0
+        """Posts to who hangs that are on their way, and the most of them."""
+
+    async def post(self, url: str, body: bytes, headers: dict[str, str]) -> Reply:
+        if "hangs" in url:
+            self.hung += 1
+            self.came.put_nowait(url)
+            self.most = max(self.most, self.hung)
+            await self.over.wait()
+            self.hung -= 1
+            raise FetchFailed("no answer")
+        return await super().post(url, body, headers)
+
+
+async def test_receivers_that_hang_hold_nobody_up(started: Any) -> None:
+    bench = await started(sender=Hanging(), couriers=16)
+    version = await bench.version()
+    hung = [
+        await bench.run(version, webhook=f"https://{n % 5}.hangs.test/{n}", webhook_events=("completed",))
+        for n in range(40)
+    ]
+    fine = await bench.run(version, webhook="https://fine.test", webhook_events=("completed",))
+    (post,) = await bench.sender.wait(1)
+    assert (post.url, post.body["id"]) == ("https://fine.test", fine.id)
+    assert bench.sender.most <= 10
+    for id in hung:
+        ((delivery, attempts),) = await bench.store.outbox.of_prediction(id.id)
+        assert (delivery.state, attempts) == (DeliveryState.PENDING, [])
+    bench.sender.over.set()
+
+
+async def test_what_is_put_off_is_not_overtaken(started: Any) -> None:
+    sender = Hanging()
+    bench = await started(runtime=FakeRuntime(hold), sender=sender)
+    version = await bench.version()
+    for n in range(2):  # all that a stranger gets at once
+        id = await bench.submit(version, webhook=f"https://hangs.test/{n}", webhook_events=("start",))
+        await bench.until(id, Kind.STARTED)
+        await asyncio.wait_for(sender.came.get(), 60)
+        bench.runtime.instances[0].runs[id].go.set()
+        await bench.end(id)
+    hook = {"webhook": "https://hangs.test/good", "webhook_events": ("start", "completed")}
+    id = await bench.submit(version, **hook)
+    await bench.until(id, Kind.STARTED)
+    await bench.advance(0.5)
+    bench.runtime.instances[0].runs[id].go.set()
+    await bench.end(id)
+    due = [delivery.due_at for delivery, _ in await bench.store.outbox.of_prediction(id)]
+    assert due == sorted(due)
+    assert sender.hung == 2
+    sender.over.set()
 
 
 async def test_webhooks_survive_a_restart(started: Any, bench: Any, tries: Tries) -> None:

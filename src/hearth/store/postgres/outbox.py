@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from hearth.domain.webhook import Attempt, Delivery
@@ -14,12 +15,16 @@ SELECT = f"SELECT {select(DELIVERY, 'd')} FROM deliveries d"
 TAKE = f"""
 WITH due AS (
     SELECT id, due_at FROM deliveries
-    WHERE state = 'pending' AND due_at <= $1 ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED
+    WHERE state = 'pending' AND due_at <= $1 ORDER BY due_at, id LIMIT $3 FOR UPDATE SKIP LOCKED
 ), taken AS (
     UPDATE deliveries d SET due_at = $2 FROM due WHERE d.id = due.id
     RETURNING {select(DELIVERY, "d")}, due.due_at AS was_due
 )
-SELECT {select(DELIVERY, "taken")} FROM taken ORDER BY was_due
+SELECT {select(DELIVERY, "taken")} FROM taken ORDER BY was_due, id
+"""
+PUT_OFF = """
+UPDATE deliveries d SET due_at = later.at FROM unnest($1::text[], $2::double precision[]) AS later (id, at)
+WHERE d.id = later.id AND d.state = 'pending'
 """
 RECORD = "UPDATE deliveries SET state = $1, attempts = $2, due_at = $3 WHERE id = $4"
 INSERT_ATTEMPT = insert("attempts", ATTEMPT)
@@ -37,6 +42,9 @@ class PostgresOutbox:
 
     async def claim(self, now: float, until: float, limit: int) -> list[Delivery]:
         return [delivery_of(row) for row in await self._database.fetch(TAKE, now, until, limit)]
+
+    async def put_off(self, until: Mapping[str, float]) -> None:
+        await self._database.execute(PUT_OFF, list(until), list(until.values()))
 
     async def record(self, delivery: Delivery, attempt: Attempt) -> None:
         with conflict(f"Attempt {attempt.number} of delivery {delivery.id} is stored already, or it is gone."):

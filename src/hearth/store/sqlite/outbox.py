@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import apsw
@@ -15,8 +16,9 @@ from hearth.store.sqlite.sql import conflict, fetch, insert, walk
 from hearth.store.sqlite.threads import Readers, Writer
 
 SELECT = f"SELECT {select(DELIVERY, 'd')} FROM deliveries d"
-DUE = f"{SELECT} WHERE d.state = 'pending' AND d.due_at <= ? ORDER BY d.due_at LIMIT ?"
+DUE = f"{SELECT} WHERE d.state = 'pending' AND d.due_at <= ? ORDER BY d.due_at, d.id LIMIT ?"
 TAKE = "UPDATE deliveries SET due_at = ? WHERE id = ?"
+PUT_OFF = "UPDATE deliveries SET due_at = ? WHERE id = ? AND state = 'pending'"
 RECORD = "UPDATE deliveries SET state = ?, attempts = ?, due_at = ? WHERE id = ?"
 INSERT_ATTEMPT = insert("attempts", ATTEMPT)
 NEXT_DUE = "SELECT min(due_at) FROM deliveries WHERE state = 'pending'"
@@ -40,6 +42,12 @@ class SQLiteOutbox:
 
         rows = await self._writer.submit(operation)
         return [msgspec.structs.replace(delivery_of(row), due_at=until) for row in rows]
+
+    async def put_off(self, until: Mapping[str, float]) -> None:
+        def operation(db: apsw.Connection) -> None:
+            db.executemany(PUT_OFF, [(at, id) for id, at in until.items()])
+
+        await self._writer.submit(operation)
 
     async def record(self, delivery: Delivery, attempt: Attempt) -> None:
         def operation(db: apsw.Connection) -> None:
