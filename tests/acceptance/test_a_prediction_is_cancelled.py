@@ -48,7 +48,7 @@ def test_what_does_not_listen_is_killed_after_a_grace_period(api: Any, models: A
         api.cancel(created["id"])
         ended = api.ended(created["id"])
         assert ended["status"] == "canceled"
-        assert 0.9 < time.monotonic() - began < 10
+        assert 0.9 < time.monotonic() - began < 50
         assert api.run(ref, {"seconds": 0})["output"] == "slept"
 
 

@@ -46,7 +46,7 @@ def test_a_connection_that_waits_is_kept_alive(api: Any, models: Any) -> None:
     created = api.create(models("sleeper").name, {"seconds": 60})
     api.until(created["id"], "started")
     waiting = api.create(models("sleeper").name)
-    with api.http.stream("GET", f"predictions/{waiting['id']}/events?follow=true", timeout=15) as response:
+    with api.http.stream("GET", f"predictions/{waiting['id']}/events?follow=true", timeout=60) as response:
         lines = response.iter_lines()
         comments = [line for line in itertools.islice(lines, 1) if line.startswith(":")]
         for line in lines:

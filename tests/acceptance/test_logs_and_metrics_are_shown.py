@@ -21,7 +21,7 @@ class Predictor(BaseRunner):
             bar = "#" * step
             sys.stderr.write(f"\\r {25 * step}%|{bar:4}| {step}/4")
             sys.stderr.flush()
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not os.path.exists(until) and time.monotonic() < deadline:
             time.sleep(0.01)
         return "done"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
@@ -22,14 +21,31 @@ def test_python_1_streams_text(py1: replicate.Client, models: Any) -> None:
         assert len({e.id for e in events}) == len(events)
 
 
-def test_python_1_gets_each_chunk_when_it_is_made(py1: replicate.Client, models: Any) -> None:
-    late = []
-    for event in py1.stream(models("stream-paced").name, input={"count": 20, "delay": 0.1}):
+PATIENT = """
+import os, time
+from cog import BaseRunner, ConcatenateIterator
+
+
+class Predictor(BaseRunner):
+    def run(self, seen: str) -> ConcatenateIterator[str]:
+        for number in range(10):
+            yield str(number)
+            deadline = time.monotonic() + 60
+            while not os.path.exists(f"{seen}-{number}"):
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"nobody has seen chunk {number}")
+                time.sleep(0.005)
+"""
+"""Makes a chunk only once the one before has been seen."""
+
+
+def test_python_1_gets_each_chunk_when_it_is_made(py1: replicate.Client, models: Any, tmp_path: Any) -> None:
+    seen = []
+    for event in py1.stream(models.write("patient", PATIENT).name, input={"seen": str(tmp_path / "seen")}):
         if event.event.value == "output":
-            late.append(time.time() - float(event.data.split("@")[1]))
-    assert len(late) == 20
-    # Twenty chunks take two seconds: had they been collected, the first would be that late.
-    assert sorted(late)[10] < 0.5
+            seen.append(event.data)
+            tmp_path.joinpath(f"seen-{event.data}").touch()
+    assert seen == [str(number) for number in range(10)]
 
 
 async def test_python_1_streams_text_to_many(async_py1: replicate.Client, models: Any) -> None:

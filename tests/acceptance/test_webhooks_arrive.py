@@ -125,7 +125,7 @@ def test_a_refused_webhook_is_sent_again_and_its_attempts_are_seen(
 
 def _delivered(api: Any, id: str) -> Any:
     """Deliveries of a prediction, once the last answer has been written down."""
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while time.monotonic() < until:
         found = api.call("GET", f"predictions/{id}/webhooks")["results"]
         if all(d["state"] != "pending" for d in found):
@@ -156,7 +156,7 @@ def test_a_redirect_is_not_followed(api: Any, models: Any, hooks: Any) -> None:
 
 def _attempted(api: Any, id: str) -> Any:
     """The first attempt at any webhook of a prediction, once it has been written down."""
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while time.monotonic() < until:
         found = api.call("GET", f"predictions/{id}/webhooks")["results"]
         if attempts := [attempt for delivery in found for attempt in delivery["attempts"]]:

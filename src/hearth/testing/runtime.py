@@ -234,7 +234,7 @@ class FakeRuntime:
 
     async def until(self, *, boots: int = 0, ready: int = 0) -> None:
         """Wait until this many boots began, and this many instances became ready."""
-        async with asyncio.timeout(10), self._news:
+        async with asyncio.timeout(60), self._news:
             await self._news.wait_for(lambda: len(self.specs) >= boots and len(self.instances) >= ready)
 
     async def _changed(self) -> None:

@@ -61,7 +61,7 @@ async def built(bench: Bench, build: Build) -> tuple[Build, list[Event]]:
 
     bench.bus.listen(build.id, listen)
     bench.bus.submit(BuildQueued(build_id=build.id))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await done.wait()
     found = await bench.store.builds.get(build.id)
     assert found is not None
@@ -154,7 +154,7 @@ async def test_an_interrupted_build_runs_again_after_the_restart(bench: Any) -> 
     async with bench(clock=first.clock) as second:
         done = asyncio.Event()
         second.bus.listen(build.id, lambda events, ended: done.set() if ended else None)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await done.wait()
         assert (await second.store.builds.get(build.id)).state is BuildState.SUCCEEDED
         assert "The server restarted" in await second.store.builds.log(build.id)

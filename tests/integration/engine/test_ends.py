@@ -78,7 +78,7 @@ async def test_cancel_before_the_model_began_reaches_it_all_the_same(started: An
     bench = await started(runtime=FakeRuntime(slow))
     id = await bench.submit(await bench.version())
     await bench.until(id, Kind.ASSIGNED)
-    run = await asyncio.wait_for(runs.get(), 10)
+    run = await asyncio.wait_for(runs.get(), 60)
     del run.instance.runs[id]  # the instance does not know the job yet
     await bench.cancel(id)
     await settle()
@@ -263,7 +263,7 @@ async def test_an_end_while_its_outputs_are_stored(started: Any, monkeypatch: py
     deadline = bench.clock.now() + 60 if cause == "deadline" else None
     version = await bench.version(document=schema(output=FILE))
     id = await bench.submit(version, deadline=deadline)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await storing.wait()
     if cause == "user":
         await bench.cancel(id)

@@ -431,7 +431,7 @@ async def test_nobody_sees_output_before_it_is_stored(started: Any, slow: Any) -
     id = await bench.submit(version)
     heard: list[int] = []
     forget = bench.bus.listen(id, lambda events, ended: heard.extend(event.seq for event in events))
-    await asyncio.wait_for(asked.wait(), 10)
+    await asyncio.wait_for(asked.wait(), 60)
     feed = bench.bus.feed(id)
     assert feed.snapshot().output is None
     assert feed.snapshot().logs == "line\n"
@@ -453,7 +453,7 @@ async def test_output_that_is_being_stored_counts_as_delivered(started: Any, slo
     id = await bench.submit(version)
     heard: list[Kind] = []
     forget = bench.bus.listen(id, lambda events, ended: heard.extend(event.kind for event in events))
-    await asyncio.wait_for(asked.wait(), 10)
+    await asyncio.wait_for(asked.wait(), 60)
     go.set()
     prediction = await bench.end(id)
     forget()

@@ -130,7 +130,7 @@ async def test_a_deployment_is_kept_warm_within_its_bounds(started: Callable[...
     await until(bench, version, 2)
     await bench.store.scalings.remove(deployment.id)
     bench.bus.submit(ScalingChanged(target=deployment.id))
-    async with asyncio.timeout(10):  # the engine reads in a thread what has changed
+    async with asyncio.timeout(60):  # the engine reads in a thread what has changed
         while any(lane.minimum for lane in bench.bus.desk.overview().lanes):
             await settle()
     await bench.advance(200)

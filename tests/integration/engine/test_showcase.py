@@ -168,7 +168,7 @@ async def test_the_engine_hears_of_it_and_ends_what_runs_first(started: Any, mon
     id = await bench.submit(version)  # waits for ever: there is no room for an instance
     await bench.store.versions.delete(version.id, bench.clock.now())
     bench.bus.submit(VersionDeleted(version_id=version.id))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await gone.wait()
     assert await bench.store.predictions.get(id) is None
 
@@ -190,7 +190,7 @@ async def test_a_failing_store_is_tried_again(
     version = await bench.version()
     await bench.store.versions.delete(version.id, bench.clock.now())
     bench.bus.submit(VersionDeleted(version_id=version.id))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await gone.wait()
     assert refusals == []
     assert "could not be removed yet" in caplog.text

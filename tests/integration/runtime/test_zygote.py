@@ -206,7 +206,7 @@ def shop(make: Make) -> Workshop:
 
 async def until(met: Callable[[], bool]) -> None:
     """Of what no signal tells: the system's own tables."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not met():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 

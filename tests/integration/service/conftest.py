@@ -73,7 +73,7 @@ class HandDrivenEngine:
 
     async def heard(self, kind: type[Work]) -> Any:
         """The next work of this kind."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not isinstance(work := await self._inbox.get(), kind):
                 pass
         return work

@@ -195,7 +195,7 @@ async def test_a_log_is_told_once_in_whole_lines(hearth: Any, engine: Any, ann: 
     build, _ = await start(hearth, ann)
     store, bus = hearth.store.builds, hearth.bus
     await store.append_log(build.id, "one\ntw")
-    async with asyncio.timeout(10), aclosing(hearth.pushes.log(ann, build.id)) as log:
+    async with asyncio.timeout(60), aclosing(hearth.pushes.log(ann, build.id)) as log:
         assert await anext(log) == "one\n"
         await store.append_log(build.id, "o\n")
         waiting = asyncio.create_task(anext(log))
@@ -215,7 +215,7 @@ async def test_a_log_is_told_once_in_whole_lines(hearth: Any, engine: Any, ann: 
 async def test_silence_in_a_log_is_told(hearth: Any, ann: Account) -> None:
     hearth.pushes._heartbeat = 0.01
     build, _ = await start(hearth, ann)
-    async with asyncio.timeout(10), aclosing(hearth.pushes.log(ann, build.id)) as log:
+    async with asyncio.timeout(60), aclosing(hearth.pushes.log(ann, build.id)) as log:
         assert await anext(log) is None
 
 

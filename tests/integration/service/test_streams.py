@@ -30,7 +30,7 @@ async def make(hearth: Any, ann: Account) -> Prediction:
 async def numbers(stream: Stream) -> list[int]:
     """The sequence numbers of all that comes, to the end."""
     found: list[int] = []
-    async with asyncio.timeout(10), aclosing(stream):
+    async with asyncio.timeout(60), aclosing(stream):
         async for batch in stream:
             found += [event.seq for event in batch or ()]
     return found
@@ -38,7 +38,7 @@ async def numbers(stream: Stream) -> list[int]:
 
 async def batch(stream: Stream) -> list[Event]:
     """The next events, heartbeats left out."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         async for found in stream:
             if found is not None:
                 return list(found)
@@ -91,7 +91,7 @@ async def test_late_and_repeated_readers_replay(hearth: Any, engine: Any, ann: A
 async def test_silence_is_told(hearth: Any, engine: Any, ann: Account) -> None:
     made = await make(hearth, ann)
     engine.take(made)
-    async with asyncio.timeout(10), aclosing(hearth.streams.open(made.id)) as stream:
+    async with asyncio.timeout(60), aclosing(hearth.streams.open(made.id)) as stream:
         assert await anext(stream) is not None
         assert await anext(stream) is None
         assert await anext(stream) is None
@@ -217,7 +217,7 @@ async def test_places_are_told_at_once_and_when_they_change(
     feed = engine.take(made)
     second, first = (Place(ahead=n, starts_at=None, because=f"{n} ahead") for n in (1, 0))
     feed.prediction = replace(made, place=second)
-    async with asyncio.timeout(10), aclosing(hearth.streams.open(made.id, 0, places=True)) as stream:
+    async with asyncio.timeout(60), aclosing(hearth.streams.open(made.id, 0, places=True)) as stream:
         assert await anext(stream) == second
         following = asyncio.ensure_future(anext(stream))
         await asyncio.sleep(0.05)
