@@ -207,6 +207,7 @@ def _engine(
         clock=ground.clock,
         render=wire.render,
         learn=wire.shapes.learn,
+        environments=environments,
         options=options,
     )
     prometheus_client.ProcessCollector(registry=engine.metrics.registry)

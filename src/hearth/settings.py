@@ -140,6 +140,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     retention: float = 30 * 24 * 3600.0
     """How long a finished API prediction keeps its input, output, logs and files; `replicate`: 3600. Examples,
     shared ones and what was made in the browser stay. Accounts and single predictions may have their own."""
+    keep_unused: float = 30 * 24 * 3600.0
+    """What can be made again is removed from this disk when nothing has used it for so long: unpacked sources and
+    weights, environments that no version has any more."""
     rate_limits: str = "off"
     """How often an account may call: `off`, `replicate` (600 predictions and 3000 other calls a minute), or two
     numbers of one's own, `100/500`. Accounts may have their own: `hearth account limit`."""

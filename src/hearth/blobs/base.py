@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -13,6 +13,15 @@ class Stored(NamedTuple):
     size: int
     sha256: str
     md5: str
+
+
+class Held(NamedTuple):
+    """A blob that is there."""
+
+    key: str
+    size: int
+    stored_at: float
+    """Seconds since 1970."""
 
 
 class Blobs(Protocol):
@@ -39,6 +48,10 @@ class Blobs(Protocol):
         ...
 
     async def exists(self, key: str) -> bool: ...
+
+    def walk(self) -> AsyncGenerator[list[Held], None]:
+        """All of them, some hundreds at a time, in no order. What is stored or removed meanwhile may be missing."""
+        ...
 
     async def delete(self, keys: list[str]) -> None:
         """Absent keys are no error."""

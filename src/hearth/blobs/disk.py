@@ -91,6 +91,15 @@ def copy(reader: FileIO, target: Path) -> None:
         part.unlink(missing_ok=True)
 
 
+def files(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    """All below `folder`, one folder after the other; without those whose names begin with a dot."""
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):  # it has gone meanwhile
+                yield Path(place, name), os.stat(os.path.join(place, name))
+
+
 def sweep(folder: Path, older_than: float) -> None:
     """Remove the files in `folder` that nobody has written or linked for `older_than` seconds."""
     limit = time.time() - older_than

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import re
 import secrets
@@ -19,7 +20,7 @@ from obstore.exceptions import BaseError, GenericError
 from obstore.store import LocalStore, ObjectStore, S3Store
 
 from hearth.blobs import disk
-from hearth.blobs.base import Stored
+from hearth.blobs.base import Held, Stored
 from hearth.blobs.digest import BLOCK, Digest, blocks, digest_of
 from hearth.blobs.pipe import Pipe
 from hearth.errors import NotFound, Unavailable
@@ -35,6 +36,8 @@ READ = 256 * 1024
 """Smallest chunk of a read stream, the last excepted: what one slow download holds in memory."""
 ABORT_WAIT = 5.0
 """Seconds a failed or cancelled put waits for the store to drop its parts."""
+PAGE = 500
+"""Blobs in one step of a walk."""
 STAGED_FOR = 24 * 3600.0
 """Seconds after which an unfinished local write is somebody's crash."""
 
@@ -180,6 +183,15 @@ class ObstoreBlobs:
             return False
         return True
 
+    async def walk(self) -> AsyncGenerator[list[Held], None]:
+        with _answering():
+            async for page in obstore.list(self._store, chunk_size=PAGE):
+                yield [
+                    Held(meta["path"], meta["size"], meta["last_modified"].timestamp())
+                    for meta in page
+                    if _KEY.fullmatch(meta["path"])
+                ]
+
     async def delete(self, keys: list[str]) -> None:
         if keys:
             with _writing():
@@ -243,6 +255,17 @@ class _FolderBlobs(ObstoreBlobs):
 
     async def fetch(self, key: str, path: Path) -> None:
         await in_thread(self._fetch, key, path)
+
+    async def walk(self) -> AsyncGenerator[list[Held], None]:
+        """Also removes what writes that a crash broke off have left."""
+        await in_thread(disk.sweep, self._staging, STAGED_FOR)
+        found = disk.files(self._folder)
+        while page := await in_thread(lambda: list(itertools.islice(found, PAGE))):
+            yield [
+                Held(key, status.st_size, status.st_ctime)  # st_mtime of a linked file is that of its making
+                for path, status in page
+                if _KEY.fullmatch(key := path.relative_to(self._folder).as_posix())
+            ]
 
     async def delete(self, keys: list[str]) -> None:
         await in_thread(_remove, [self._path(key) for key in keys])

@@ -14,6 +14,7 @@ import fcntl
 import hashlib
 import os
 import platform
+import secrets
 import shutil
 import sys
 import tempfile
@@ -114,6 +115,33 @@ class Environments:
             cog_version=marker.cog_version,
         )
 
+    async def use(self, key: str) -> Environment | None:
+        """`get`, and from now on it counts as used: `remove` leaves it for a while."""
+        if self.get(key) is None:
+            return None
+        async with self._exclusive(key, lambda line: None):
+            found = self.get(key)
+            if found is not None:
+                os.utime(found.path / _MARKER)
+        return found
+
+    async def stale(self, before: float) -> list[str]:
+        """The keys of those that nothing has used since (seconds since 1970)."""
+        return await asyncio.to_thread(self._stale, before)
+
+    async def remove(self, key: str, before: float) -> bool:
+        """Remove one, unless it has been used since or is being built; whether it is gone."""
+        gone = self._root / f".gone-{secrets.token_hex(8)}"
+        if not await asyncio.to_thread(self._take_away, key, gone, before):
+            return False
+        await asyncio.to_thread(shutil.rmtree, gone, ignore_errors=True)
+        return True
+
+    def sweep(self) -> None:
+        """Remove what an interrupted run was removing. Blocks."""
+        for left in self._root.glob(".gone-*"):
+            shutil.rmtree(left, ignore_errors=True)
+
     async def prepare(self, config: CogConfig, *, workdir: Path, log: Callable[[str], None]) -> Environment:
         """The environment that `config` asks for, built if need be; `workdir` is the model's folder.
 
@@ -126,7 +154,7 @@ class Environments:
         wanted = self._fingerprint(lines, config.run, interpreter, workdir)
         index = self._root / "index" / wanted
         async with self._exclusive(wanted, log):
-            if (found := self._indexed(index)) is not None:
+            if (found := await self._indexed(index)) is not None:
                 log(f"Environment {found.key[:12]} is ready (Python {found.python_version})")
                 return found
             log(f"Resolving requirements for Python {interpreter.version}")
@@ -136,6 +164,7 @@ class Environments:
                 environment = self.get(key)
                 if environment is None:
                     environment = await self._build(key, lock, lines, config.run, interpreter, workdir, log)
+                os.utime(environment.path / _MARKER)
             index.parent.mkdir(parents=True, exist_ok=True)
             _write(index, key)
             return environment
@@ -165,11 +194,33 @@ class Environments:
             ]
         )
 
-    def _indexed(self, index: Path) -> Environment | None:
+    async def _indexed(self, index: Path) -> Environment | None:
         try:
-            return self.get(index.read_text())
+            key = await asyncio.to_thread(index.read_text)
         except FileNotFoundError:
             return None
+        return await self.use(key)
+
+    def _stale(self, before: float) -> list[str]:
+        """Forgets by the way which requirements led to environments that are gone."""
+        for index in (self._root / "index").glob("[!.]*"):
+            with contextlib.suppress(FileNotFoundError):
+                if not (self._root / "envs" / index.read_text()).exists() and index.stat().st_mtime < before:
+                    index.unlink()
+        return [path.name for path in (self._root / "envs").glob("*") if _last_used(path) < before]
+
+    def _take_away(self, key: str, gone: Path, before: float) -> bool:
+        """Under the lock that builds and uses take, so that nobody finds it and then loses it."""
+        path, lock = self._root / "envs" / key, self._root / "locks" / key
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        with lock.open("w") as file:
+            if not _locked(file.fileno()) or not _names_still(lock, file.fileno()):
+                return False
+            if not path.exists() or _last_used(path) >= before:
+                return False
+            os.rename(path, gone)
+            lock.unlink()
+            return True
 
     async def _resolve(
         self, lines: Sequence[str], interpreter: Interpreter, workdir: Path, log: Callable[[str], None]
@@ -318,18 +369,42 @@ class Environments:
     async def _exclusive(self, name: str, log: Callable[[str], None]) -> AsyncIterator[None]:
         path = self._root / "locks" / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("w") as file:
-            waiting = False
-            while True:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if not waiting:
-                        log("Waiting for another build of the same environment")
-                        waiting = True
-                    await asyncio.sleep(_LOCK_PAUSE)
-            yield
+        waiting = False
+        while True:
+            with path.open("w") as file:
+                if _locked(file.fileno()):
+                    if not _names_still(path, file.fileno()):
+                        continue  # it was removed with its environment: others would lock another one
+                    yield
+                    return
+            if not waiting:
+                log("Waiting for another build of the same environment")
+                waiting = True
+            await asyncio.sleep(_LOCK_PAUSE)
+
+
+def _locked(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _names_still(path: Path, fd: int) -> bool:
+    """Whether the open file is the one that the path names."""
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(fd))
+    except FileNotFoundError:
+        return False
+
+
+def _last_used(path: Path) -> float:
+    """Of an environment; of one that is not finished: when something was last done to its folder."""
+    try:
+        return (path / _MARKER).stat().st_mtime
+    except FileNotFoundError:
+        return path.stat().st_mtime
 
 
 def _find_uv(path: str) -> str:

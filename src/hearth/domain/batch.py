@@ -24,6 +24,11 @@ class BatchState(StrEnum):
     """It could not go on: its version was deleted, say."""
 
 
+def table_key(id: str) -> str:
+    """Of the blob that holds a batch's inputs."""
+    return f"batches/{id}"
+
+
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
     """`source` is the blob that holds its inputs, one JSON object a line."""
 

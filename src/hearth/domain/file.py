@@ -18,6 +18,11 @@ _REFERENCE = re.compile(r"^hearth-file:([0-9a-z]{26})/([^/]+)\Z")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._+@=,()\- ]+")
 
 
+def file_key(id: str) -> str:
+    """Of the blob that holds a file's bytes."""
+    return f"files/{id[-2:]}/{id}"
+
+
 class FileKind(StrEnum):
     UPLOAD = "upload"
     """POST /v1/files. Expires after 24 hours."""
@@ -44,7 +49,7 @@ class File(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def key(self) -> str:
-        return f"files/{self.id[-2:]}/{self.id}"
+        return file_key(self.id)
 
     @property
     def reference(self) -> str:

@@ -46,6 +46,11 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.owner}/{self.name}"
 
 
+def content_key(sha256: str) -> str:
+    """Of the blob that holds a content of sources."""
+    return f"sources/{sha256[:2]}/{sha256}"
+
+
 class SourceFile(msgspec.Struct, frozen=True, kw_only=True):
     """One file of a pushed folder, by content."""
 
@@ -58,7 +63,7 @@ class SourceFile(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def key(self) -> str:
         """Of the blob that holds the content."""
-        return f"sources/{self.sha256[:2]}/{self.sha256}"
+        return content_key(self.sha256)
 
 
 MOST_BATCH_SIZE, MOST_BATCH_WAIT = 1024, 10.0

@@ -49,6 +49,12 @@ class Contents:
             async with self._turn(sha256):
                 await asyncio.to_thread(_unlink_if_last, self._folder / sha256)
 
+    async def tidy(self) -> None:
+        """Remove the contents that no folder has any more."""
+        for sha256 in await asyncio.to_thread(_single, self._folder):
+            async with self._turn(sha256):
+                await asyncio.to_thread(_unlink_if_last, self._folder / sha256)
+
     async def _fetch(self, file: SourceFile, kept: Path, target: Path) -> None:
         new = self._folder / f"{_TEMPORARY}{ids.random32()}"
         try:
@@ -64,6 +70,13 @@ class Contents:
         if lock is None:
             lock = self._turns[sha256] = asyncio.Lock()
         return lock
+
+
+def _single(folder: Path) -> list[str]:
+    if not folder.is_dir():
+        return []
+    files = [file for file in folder.iterdir() if not file.name.startswith(_TEMPORARY)]
+    return [file.name for file in files if file.stat().st_nlink == 1]
 
 
 def _link(kept: Path, target: Path) -> bool:

@@ -43,6 +43,7 @@ from hearth.engine.boots import Boots
 from hearth.engine.breakdowns import Breakdowns
 from hearth.engine.builder import Builds
 from hearth.engine.checkups import Checkups
+from hearth.engine.collector import Collector
 from hearth.engine.courier import Courier
 from hearth.engine.decisions import Decisions
 from hearth.engine.dispatcher import Dispatcher
@@ -61,8 +62,9 @@ from hearth.engine.run_times import RunTimes
 from hearth.engine.runner import Runner
 from hearth.engine.sampler import Sampler
 from hearth.engine.scaling import Scalings
+from hearth.engine.shelf import Shelf
 from hearth.engine.showcase import Showcase
-from hearth.engine.sources import Sources
+from hearth.engine.sources import Sources, digest
 from hearth.engine.supervisor import Supervisor
 from hearth.engine.tasks import Tasks
 from hearth.engine.ticket import Cause
@@ -93,11 +95,12 @@ class Engine:
         clock: Clock,
         render: Render,
         learn: Callable[[Version], object] = lambda version: None,
+        environments: Shelf | None = None,
         options: EngineOptions,
         registry: CollectorRegistry | None = None,
     ) -> None:
         """`render` makes the body of a webhook; `learn` is told of each version before its predictions are
-        rendered. The metrics are kept in `registry`."""
+        rendered. `environments` are those on this disk. The metrics are kept in `registry`."""
         self.owner = ids.sortable()
         """Whose leases these are: a fresh name for each start."""
         self.metrics = Metrics(registry)
@@ -243,6 +246,16 @@ class Engine:
             sources=self._sources,
             cancel=lambda id: self._dispatcher.ends.cancel(id, Cause.USER),
         )
+        shelves: dict[str, Shelf] = {"sources": self._sources, "weights": self._weights}
+        self._collector = Collector(
+            store=store,
+            blobs=blobs,
+            clock=clock,
+            shelves=shelves if environments is None else {**shelves, "environments": environments},
+            in_use=self._in_use,
+            unused=options.keep_unused,
+            retention=options.retention,
+        )
         self._reaper = Reaper(
             store=store,
             blobs=blobs,
@@ -275,6 +288,7 @@ class Engine:
         await self._reaper.start()
         self._tasks.spawn(self._reaper.run(), "reaper")
         self._tasks.spawn(self._remover.run(), "remover")
+        self._tasks.spawn(self._collector.run(), "collector")
         self._tasks.spawn(self._sampler.run(), "sampler")
         self._tasks.spawn(self._courier.run(), "courier")
         self._courier.wake()
@@ -399,6 +413,16 @@ class Engine:
         found = self._runtime.zygotes()
         for zygote in [z for z in found if z.environment != environment] or found:
             self._tasks.spawn(self._runtime.end_zygote(zygote.id), f"end {zygote.id}")
+
+    def _in_use(self) -> dict[str, set[str]]:
+        """What of each shelf instances and zygotes have just now."""
+        recipes = [host.version.recipe for host in self._supervisor.hosts.values()]
+        zygotes = {zygote.environment for zygote in self._runtime.zygotes()}
+        return {
+            "environments": {recipe.environment for recipe in recipes} | zygotes,
+            "sources": {digest(recipe.source) for recipe in recipes},
+            "weights": {self._weights.name(recipe) for recipe in recipes},
+        }
 
     def _watch(self) -> None:
         metrics, dispatcher, supervisor = self.metrics, self._dispatcher, self._supervisor

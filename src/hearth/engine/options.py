@@ -46,6 +46,8 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
     max_input_file: int = 2 * 1024**3
     max_output_file: int = 10 * 1024**3
     retention: float = 30 * 24 * 3600.0
+    keep_unused: float = 30 * 24 * 3600.0
+    """Environments that no version has, unpacked sources and weights are kept for so long after their last use."""
 
     builds: int = 1
     """Builds at the same time."""

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from hearth.blobs.base import Blobs
 from hearth.clock import Clock
 from hearth.domain.file import parse_reference
-from hearth.domain.model import Removal, SourceFile
+from hearth.domain.model import Removal
+from hearth.engine.collector import remove_contents
 from hearth.engine.sources import Sources
 from hearth.policy.backoff import store_delay
 from hearth.store.base import Store
@@ -23,8 +24,6 @@ STEP = 100
 """Predictions or contents that are removed at once."""
 WAIT = 1.0
 """Seconds between two looks at predictions that have been told to end."""
-RECENT = 24 * 3600.0
-"""Seconds: a push that began longer ago and is still unfinished is not believed to go on."""
 
 
 class Remover:
@@ -93,13 +92,14 @@ class Remover:
         return None
 
     async def _contents(self, removal: Removal) -> None:
-        """A push that begins just now may count on a content that goes: its build then fails, and says so."""
-        contents = await self._store.removals.unneeded(removal, self._clock.now() - RECENT)
-        if contents:  # a version with the same folder would need all of them
+        """Those that nobody needs, and the unpacked folder if some of its own go: a version with the same folder would
+        need all of them."""
+        contents = list({file.sha256 for file in removal.source})
+        gone = 0
+        for at in range(0, len(contents), STEP):
+            gone += await remove_contents(self._store, self._blobs, contents[at : at + STEP])
+        if gone:
             await self._sources.drop(removal.source)
-        keys = [SourceFile(path="", sha256=sha256, size=0).key for sha256 in contents]
-        for at in range(0, len(keys), STEP):
-            await self._blobs.delete(keys[at : at + STEP])
 
     async def _weights(self, removal: Removal) -> None:
         reference = parse_reference(removal.weights or "")

@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -15,6 +16,7 @@ from hearth import ids
 from hearth.blobs.base import Blobs
 from hearth.domain.model import SourceFile
 from hearth.engine.contents import Contents
+from hearth.engine.shelf import take_away, unused, used
 from hearth.errors import BuildFailed
 
 _PARALLEL = 16
@@ -33,8 +35,7 @@ class Sources:
     def __init__(self, folder: Path, blobs: Blobs) -> None:
         self._folder = folder
         self._contents = Contents(folder / CONTENTS, blobs)
-        self._ready: dict[str, Path] = {}
-        self._making: dict[str, asyncio.Lock] = {}
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def sweep(self) -> None:
         """Remove what an interrupted run left half-made."""
@@ -45,22 +46,37 @@ class Sources:
     async def materialise(self, source: Sequence[SourceFile]) -> Path:
         """The folder with these files, made if need be. Raises NotFound for a blob that is gone."""
         key = digest(source)
-        if key in self._ready:
-            return self._ready[key]
-        async with self._making.setdefault(key, asyncio.Lock()):
-            final = self._folder / key
-            if key not in self._ready and not await asyncio.to_thread(final.is_dir):
+        final = self._folder / key
+        async with self._turn(key):
+            if not await asyncio.to_thread(used, final):
                 await self._make(source, final)
-            self._ready[key] = final
-        self._making.pop(key, None)
         return final
 
     async def drop(self, source: Sequence[SourceFile]) -> None:
         """Remove the folder with these files: no version has it any more."""
-        key = digest(source)
-        self._ready.pop(key, None)
-        await asyncio.to_thread(shutil.rmtree, self._folder / key, ignore_errors=True)
+        await self.remove(digest(source))
         await self._contents.drop(source)
+
+    async def stale(self, before: float) -> list[str]:
+        """The digests of the folders that nothing has used since. Contents that no folder has go by the way."""
+        await self._contents.tidy()
+        return await asyncio.to_thread(unused, self._folder, before, (CONTENTS,))
+
+    async def remove(self, name: str, before: float | None = None) -> bool:
+        """One folder, unless it has been used since `before`; whether it is gone."""
+        async with self._turn(name):
+            gone = self._folder / f"{_TEMPORARY}{ids.random32()}"
+            if not await asyncio.to_thread(take_away, self._folder / name, gone, before):
+                return False
+        await asyncio.to_thread(shutil.rmtree, gone, ignore_errors=True)
+        return True
+
+    def _turn(self, key: str) -> asyncio.Lock:
+        """One at a time for each folder."""
+        lock = self._turns.get(key)
+        if lock is None:
+            lock = self._turns[key] = asyncio.Lock()
+        return lock
 
     async def _make(self, source: Sequence[SourceFile], final: Path) -> None:
         """Beside its place and then renamed: the folder is there whole or not at all."""

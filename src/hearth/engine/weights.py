@@ -6,6 +6,7 @@ import asyncio
 import os
 import shutil
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from msgspec.structs import replace
 
@@ -13,6 +14,7 @@ from hearth import ids
 from hearth.blobs.base import Blobs
 from hearth.domain.file import File, parse_reference, safe_name
 from hearth.domain.model import Recipe
+from hearth.engine.shelf import take_away, unused, used
 from hearth.errors import NotFound, SetupFailed
 from hearth.store.base import Store
 
@@ -22,7 +24,8 @@ _TEMPORARY = ".new-"
 class Weights:
     def __init__(self, folder: Path, store: Store, blobs: Blobs) -> None:
         self._folder, self._store, self._blobs = folder.absolute(), store, blobs
-        self._making: dict[str, asyncio.Lock] = {}
+        self._names: dict[str, str] = {}
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def sweep(self) -> None:
         """Remove what an interrupted run left half-made."""
@@ -37,12 +40,36 @@ class Weights:
         file = await self._store.files.get(reference[0])
         if file is None:
             raise SetupFailed("The trained weights of this version are gone.", hint="Train it again.")
+        self._names[recipe.weights or ""] = file.sha256
         final = self._folder / file.sha256 / safe_name(file.name, "weights")
-        lock = self._making.setdefault(file.sha256, asyncio.Lock())
-        async with lock:
+        async with self._turn(file.sha256):
             if not await asyncio.to_thread(final.is_file):
                 await self._make(file, final)
+            await asyncio.to_thread(used, final.parent)
         return replace(recipe, weights=str(final))
+
+    def name(self, recipe: Recipe) -> str:
+        """What a placed recipe's weights are found by on this shelf; empty if it has none."""
+        return self._names.get(recipe.weights or "", "")
+
+    async def stale(self, before: float) -> list[str]:
+        """The SHA-256 of those that no instance has asked for since."""
+        return await asyncio.to_thread(unused, self._folder, before)
+
+    async def remove(self, name: str, before: float) -> bool:
+        """One of them, unless it has been asked for since; whether it is gone."""
+        async with self._turn(name):
+            gone = self._folder / f"{_TEMPORARY}{ids.random32()}"
+            if not await asyncio.to_thread(take_away, self._folder / name, gone, before):
+                return False
+        await asyncio.to_thread(shutil.rmtree, gone, ignore_errors=True)
+        return True
+
+    def _turn(self, sha256: str) -> asyncio.Lock:
+        lock = self._turns.get(sha256)
+        if lock is None:
+            lock = self._turns[sha256] = asyncio.Lock()
+        return lock
 
     async def _make(self, file: File, final: Path) -> None:
         """Beside its place and then renamed: the file is there whole or not at all."""

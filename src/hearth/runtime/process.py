@@ -111,7 +111,7 @@ class ProcessRuntime:
 
     async def _environment(self, spec: InstanceSpec, log: Callable[[str], None]) -> Environment:
         """The version's environment; made anew on a machine that does not have it."""
-        found = self._environments.get(spec.recipe.environment)
+        found = await self._environments.use(spec.recipe.environment)
         if found is not None:
             return found
         log("The environment is not on this machine; it is built again")
@@ -160,6 +160,7 @@ class ProcessRuntime:
     def _sweep(self) -> int:
         killed = processes.kill_all(self._left_behind, END_PATIENCE)
         self._enforcer.sweep()
+        self._environments.sweep()
         if self._instances.exists():
             for run in self._instances.iterdir():
                 if run != self._own:

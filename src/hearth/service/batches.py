@@ -21,7 +21,7 @@ from hearth.blobs.base import Blobs
 from hearth.bus.base import Bus
 from hearth.clock import Clock
 from hearth.domain.account import Account
-from hearth.domain.batch import Batch, BatchState, Item
+from hearth.domain.batch import Batch, BatchState, Item, table_key
 from hearth.domain.prediction import Phase, Prediction
 from hearth.domain.priority import Priority
 from hearth.errors import HearthError, InvalidRequest, InvalidVersion, LineFull, NotFound, Pointer
@@ -107,7 +107,7 @@ class Batches:
             model=found.version.model,
             version=found.version.id,
             total=len(lines),
-            source=f"batches/{id}",
+            source=table_key(id),
             created_at=self._clock.now(),
             origin=origin,
         )
@@ -301,7 +301,7 @@ class _Feeder:
         """Ends that were not heard of."""
         for id in list(self._open):
             known = await self._batches._store.predictions.get(id)
-            if known is not None and known.phase.terminal:
+            if known is None or known.phase.terminal:  # with its version, it may be gone altogether
                 self._over(id)
 
 

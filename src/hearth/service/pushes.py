@@ -20,7 +20,7 @@ from hearth.clock import Clock
 from hearth.domain.account import Account
 from hearth.domain.events import Event
 from hearth.domain.model import Build, BuildState, Model, SourceFile
-from hearth.errors import Conflict, InvalidRequest, NotFound, Pointer, TooLarge
+from hearth.errors import Conflict, InvalidRequest, NotFound, Pointer, TooLarge, Unavailable
 from hearth.service.archive import Member, members
 from hearth.service.models import Models
 from hearth.service.versions import Resolver
@@ -33,8 +33,10 @@ MAX_PATH = 1024
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _CHECKS = 16
 """Contents that the blob store is asked for at once."""
+_REMOVALS = 300
+"""Looks at contents that are being removed, until a push is told to come again."""
 _SETTLE = 0.1
-"""Seconds between two looks at a log that grows: a build may print thousands of lines in one."""
+"""Seconds between two looks at a log that grows (a build may print thousands of lines in one), or at a removal."""
 
 
 class Pushes:
@@ -78,7 +80,6 @@ class Pushes:
             raise InvalidRequest(errors=tuple(errors))
         if sum(file.size for file in source) > self._max_source:
             raise TooLarge(f"The folder is larger than {self._max_source} bytes.", hint="Leave out what is not needed.")
-        missing = await self._missing(source)
         build = Build(
             id=ids.sortable(),
             account_id=caller.id,
@@ -88,6 +89,7 @@ class Pushes:
             created_at=self._clock.now(),
         )
         await self._store.builds.create(build)
+        missing = await self._missing(source)  # what is here now stays: an open build needs it
         if not missing:
             build = await self._queue(build.id)
         return build, missing
@@ -102,6 +104,7 @@ class Pushes:
         if build.state is not BuildState.UPLOADING:
             raise Conflict(f"This push is {build.state} already.", hint="Start a new push.")
         files = {file.sha256: file for file in build.source}
+        await self._settled(list(files))
         arrived: set[str] = set()
         async for member in members(chunks):
             file = files.get(member.name)
@@ -167,9 +170,18 @@ class Pushes:
             raise NotFound(f"There is no model {owner}/{name}.", hint="Push with --create to make it.")
         return await self._models.ensure(caller, owner, name, visibility=visibility)
 
+    async def _settled(self, contents: Sequence[str]) -> None:
+        """Wait until none of these contents is just being removed. Raises Unavailable if that takes too long."""
+        for _ in range(_REMOVALS):
+            if not await self._store.garbage.condemned(contents):
+                return
+            await self._clock.sleep(_SETTLE)
+        raise Unavailable("Contents of this push are just being removed.", hint="Push again in a minute.")
+
     async def _missing(self, source: Iterable[SourceFile]) -> list[str]:
-        """The SHA-256 of each content that is not here yet."""
+        """The SHA-256 of each content that is not here yet, or is just being removed."""
         unique = {file.sha256: file.key for file in source}
+        going = set(await self._store.garbage.condemned(list(unique)))
         limit = asyncio.Semaphore(_CHECKS)
 
         async def there(key: str) -> bool:
@@ -177,7 +189,7 @@ class Pushes:
                 return await self._blobs.exists(key)
 
         found = await asyncio.gather(*map(there, unique.values()))
-        return [sha256 for sha256, exists in zip(unique, found, strict=True) if not exists]
+        return [sha256 for sha256, exists in zip(unique, found, strict=True) if not exists or sha256 in going]
 
     async def _queue(self, build_id: str) -> Build:
         """Hand the build to the engine, once, whichever upload was the last."""

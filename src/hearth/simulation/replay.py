@@ -23,7 +23,7 @@ from hearth.policy.placement import Machine as Room
 from hearth.simulation.machine import Life, Machine, Run
 from hearth.simulation.trace import Facts, Trace
 from hearth.simulation.virtual import LoopClock, Stuck, VirtualLoop
-from hearth.simulation.void import Void
+from hearth.simulation.void import Void, VoidBlobs
 
 ENDS = ("evict", "takeover", "idle", "stop", "failed", "lost")
 PATIENCE = 86400.0
@@ -89,7 +89,7 @@ async def _replay(trace: Trace, options: EngineOptions) -> Report:
     store = Void(ids, [_footprint(versions[facts.model], facts) for facts in trace.models if facts.memory])
     engine = Engine(
         store=cast(Any, store),
-        blobs=cast(Any, None),
+        blobs=cast(Any, VoidBlobs()),
         bus=bus,
         runtime=machine,
         builder=cast(Any, None),

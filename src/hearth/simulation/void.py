@@ -7,7 +7,7 @@ test of this room failing, and adds a line.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 from typing import Any
 
 from hearth.domain.boot import Boot
@@ -133,6 +133,29 @@ class _Samples:
         return 0
 
 
+class _Garbage:
+    async def condemned(self, contents: Any = None, limit: int = 0) -> list[str]:
+        return []
+
+    async def abandon_builds(self, *args: Any) -> int:
+        return 0
+
+    async def forget_builds(self, *args: Any) -> int:
+        return 0
+
+    async def ended_batches(self, *args: Any) -> list[Any]:
+        return []
+
+
+class VoidBlobs:
+    """No blob is there."""
+
+    async def walk(self) -> AsyncGenerator[list[Any], None]:
+        nothing: list[list[Any]] = []
+        for page in nothing:
+            yield page
+
+
 class Void:
     """As much of `store.base.Store` as the engine needs."""
 
@@ -141,4 +164,5 @@ class Void:
         self.files, self.idempotency, self.removals = _Files(), _Idempotency(), _Removals()
         self.builds, self.deployments, self.outbox = _Builds(), _Deployments(), _Outbox()
         self.scalings, self.decisions, self.samples = _Scalings(), _Decisions(), _Samples()
+        self.garbage = _Garbage()
         self.footprints, self.boots, self.breakdowns = _Footprints(footprints), _Boots(), _Breakdowns()

@@ -24,6 +24,7 @@ from hearth.store.batches import Batches
 from hearth.store.boots import Boots
 from hearth.store.breakdowns import Breakdowns
 from hearth.store.footprints import Footprints
+from hearth.store.garbage import Garbage
 from hearth.store.limits import Idempotency, Rates
 from hearth.store.outbox import Outbox
 from hearth.store.pages import Cursor as Cursor
@@ -277,10 +278,6 @@ class Removals(Protocol):
         """Up to `limit` predictions of a version, and whether each has ended; ended ones first."""
         ...
 
-    async def unneeded(self, removal: Removal, since: float) -> list[str]:
-        """The SHA-256 of its sources that no version needs, and no build begun after `since` that goes on."""
-        ...
-
     async def done(self, version_id: str) -> None:
         """Nothing is left."""
         ...
@@ -421,6 +418,8 @@ class Store(Protocol):
     def versions(self) -> Versions: ...
     @property
     def removals(self) -> Removals: ...
+    @property
+    def garbage(self) -> Garbage: ...
     @property
     def examples(self) -> Examples: ...
     @property

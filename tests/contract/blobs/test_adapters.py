@@ -89,3 +89,25 @@ async def test_a_bucket_that_is_not_there_is_unavailable_for_puts(s3_server) -> 
     blobs = ObstoreBlobs.s3("s3://nobody-made-this", **s3_server.options())
     with pytest.raises(Unavailable, match="404 Not Found"):
         await blobs.put("k", b"x")
+
+
+async def test_an_old_file_that_is_linked_counts_as_stored_now(tmp_path: Path) -> None:
+    """Else it could be collected before its row is there."""
+    blobs = ObstoreBlobs.local(tmp_path / "blobs")
+    old = tmp_path / "old"
+    old.write_bytes(b"weights")
+    os.utime(old, (1.0, 1.0))
+    await blobs.put_file("files/ab/f", old)
+    ((held,),) = [page async for page in blobs.walk()]
+    assert held.stored_at > time.time() - 3600
+
+
+async def test_a_walk_sweeps_what_a_crash_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blobs = ObstoreBlobs.local(tmp_path)
+    (tmp_path / ".staging/dead").write_bytes(b"half")
+    assert [page async for page in blobs.walk()] == []
+    assert (tmp_path / ".staging/dead").exists()
+    later = time.time() + STAGED_FOR + 60
+    monkeypatch.setattr(time, "time", lambda: later)
+    assert [page async for page in blobs.walk()] == []
+    assert not (tmp_path / ".staging/dead").exists()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from hearth.blobs import obstore
 from hearth.blobs.base import Blobs, Stored
 from hearth.errors import NotFound, TooLarge
 
@@ -269,3 +271,30 @@ async def test_large_streams_need_little_memory(blobs: Blobs) -> None:
         size += len(chunk)
     assert (size, digest.hexdigest()) == (50 * MB, stored.sha256)
     assert peak_kb() - before < 45 * 1024
+
+
+async def test_a_walk_finds_every_blob_once(blobs: Blobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(obstore, "PAGE", 3)
+    assert [page async for page in blobs.walk()] == []
+    before = time.time() - 60  # clocks of stores differ
+    sizes = {f"files/{n % 3:02}/b{n}": n for n in range(10)} | {"top": 1}
+    for key, size in sizes.items():
+        await blobs.put(key, b"x" * size)
+    pages = [page async for page in blobs.walk()]
+    assert len(pages) >= 3
+    found = [held for page in pages for held in page]
+    assert {held.key: held.size for held in found} == sizes
+    assert len(found) == len(sizes)
+    assert all(before < held.stored_at < time.time() + 60 for held in found)
+
+
+async def test_what_goes_during_a_walk_breaks_nothing(blobs: Blobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(obstore, "PAGE", 1)
+    keys = [f"files/{n:02}/b" for n in range(6)]
+    for key in keys:
+        await blobs.put(key, b"x")
+    seen = set()
+    async for page in blobs.walk():
+        seen |= {held.key for held in page}
+        await blobs.delete(keys[3:])
+    assert set(keys[:3]) <= seen <= set(keys)

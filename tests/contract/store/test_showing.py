@@ -268,8 +268,7 @@ async def test_a_deleted_version_is_gone_at_once_and_what_is_left_is_listed(stor
     assert removal.source == second.recipe.source
     assert await store.removals.predictions(second.id, 10) == [(lost.id, True), (waiting.id, False)]
     assert await store.removals.predictions(second.id, 1) == [(lost.id, True)]
-    assert await store.removals.unneeded(removal, since=10.0) == [own.sha256]
-    assert sorted(await store.removals.unneeded(removal, since=60.0)) == [own.sha256, building.sha256]
+    assert await store.garbage.condemn([file.sha256 for file in removal.source]) == [own.sha256]
     await store.predictions.delete([lost.id])
     assert await store.predictions.get(lost.id) is None
     assert await store.removals.predictions(second.id, 10) == [(waiting.id, False)]
@@ -291,7 +290,7 @@ async def test_a_version_that_is_pushed_again_ends_its_removal(store: Store, mak
     assert await store.removals.pending(10) == []
     assert await store.versions.delete(version.id, 6.0) is True
     (removal,) = await store.removals.pending(10)
-    assert await store.removals.unneeded(removal, 0.0) == ["c" * 64]
+    assert await store.garbage.condemn([file.sha256 for file in removal.source]) == ["c" * 64]
 
 
 async def test_deleted_predictions_take_everything_but_files(store: Store, make):

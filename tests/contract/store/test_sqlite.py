@@ -15,7 +15,6 @@ import pytest
 
 from hearth.domain.catalog import ModelOrder
 from hearth.domain.events import Kind
-from hearth.domain.model import Removal
 from hearth.domain.prediction import PredictionKind
 from hearth.errors import Conflict, Unavailable
 from hearth.store.base import Cursor
@@ -26,6 +25,7 @@ from hearth.store.sqlite.collections import SQLiteCollections
 from hearth.store.sqlite.connection import migrate, writing
 from hearth.store.sqlite.examples import SQLiteExamples
 from hearth.store.sqlite.files import SQLiteFiles
+from hearth.store.sqlite.garbage import SQLiteGarbage
 from hearth.store.sqlite.models import SQLiteModels, SQLiteVersions
 from hearth.store.sqlite.outbox import SQLiteOutbox
 from hearth.store.sqlite.predictions import SQLitePredictions
@@ -207,7 +207,8 @@ class Inline:
 # Lists of everything of a kind start at the end of their index; JSON is what the caller gave.
 ALLOWED_SCANS = (
     r"SCAN (m USING INDEX models_(public|shown_by_age|shown_by_version)|a USING INDEX accounts_by_age"
-    r"|c USING INDEX collections_by_age|json_each|\(subquery-\d+\)|s VIRTUAL TABLE|CONSTANT ROW)"
+    r"|c USING INDEX collections_by_age|b USING INDEX builds_open"
+    r"|json_each|\(subquery-\d+\)|s VIRTUAL TABLE|CONSTANT ROW)"
 )
 
 
@@ -243,7 +244,14 @@ async def test_every_list_and_every_sweep_walks_an_index(path: Path):
     await predictions.many(["p"])
     await examples.model_of("p")
     await removals.predictions("v", 10)
-    await removals.unneeded(Removal(version_id="v", model="a/m", source=(), created_at=1.0), 1.0)
+    garbage = SQLiteGarbage(inline, inline)
+    await garbage.nameless_files(["f"])
+    await garbage.nameless_batches(["b"])
+    await garbage.nameless_environments(["e"])
+    await garbage.condemn(["c"])
+    await garbage.condemned(["c"])
+    await garbage.ended_batches(1.0, 1.0, 10)
+    await garbage.forget_builds(1.0, 10)
     await predictions.scrub(1.0, 10)
     await predictions.events("p", 3)
     await files.expired(1.0, 10)

@@ -189,3 +189,44 @@ async def test_an_absent_python_lists_those_that_work(tmp_path: Path) -> None:
 
 def made_uv() -> str:
     return str(Path(sys.executable).with_name("uv"))
+
+
+async def test_an_environment_that_nothing_uses_goes_and_is_made_again(made: Environments, tmp_path: Path) -> None:
+    config = CogConfig(requirements=())
+    first = await made.prepare(config, workdir=tmp_path, log=lambda line: None)
+    os.utime(first.path / "hearth.json", (1.0, 1.0))
+    assert await made.stale(2.0) == [first.key]
+    assert (await made.use(first.key)) == first
+    assert await made.stale(2.0) == []
+    assert not await made.remove(first.key, 2.0), "it has been used since"
+    os.utime(first.path / "hearth.json", (1.0, 1.0))
+    assert await made.remove(first.key, 2.0)
+    assert (made.get(first.key), await made.use(first.key)) == (None, None)
+    root = first.path.parents[1]
+    assert [path.name for path in root.iterdir() if path.name.startswith(".gone")] == []
+    assert not (root / "locks" / first.key).exists()
+    (index,) = (root / "index").iterdir()
+    os.utime(index, (1.0, 1.0))
+    assert await made.stale(2.0) == []
+    assert list((root / "index").iterdir()) == []
+    again = await made.prepare(config, workdir=tmp_path, log=lambda line: None)
+    assert again == first
+
+
+async def test_what_is_being_built_is_not_taken_away(made: Environments, tmp_path: Path) -> None:
+    building: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    go = tmp_path / "go"
+
+    def log(line: str) -> None:
+        if line == "here":
+            building.set_result(None)
+
+    config = CogConfig(run=(RunStep(command=f"echo here; until [ -e {go} ]; do sleep 0.01; done"),))
+    task = asyncio.create_task(made.prepare(config, workdir=tmp_path, log=log))
+    await building
+    (name,) = [path.name for path in (tmp_path / "envs" / "envs").iterdir()]
+    assert await made.stale(1e12) == [name]
+    assert not await made.remove(name, 1e12)
+    go.touch()
+    assert (await task).key == name
+    assert made.get(name) is not None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from hearth.domain.model import Build, BuildState
-from hearth.store.postgres.database import Database, conflict, insert
+from hearth.store.postgres.database import Database, clean, conflict, insert
+from hearth.store.postgres.garbage import COUNTED_ON
 from hearth.store.rows import BUILD, build_of, build_row, select
 
 INSERT = insert("builds", BUILD)
@@ -25,7 +26,9 @@ class PostgresBuilds:
 
     async def create(self, build: Build) -> None:
         with conflict(f"There is a build {build.id} already."):
-            await self._database.execute(INSERT, *build_row(build))
+            async with self._database.transaction() as connection:
+                await connection.execute("SELECT pg_advisory_xact_lock_shared($1)", COUNTED_ON)
+                await connection.execute(INSERT, *clean(build_row(build)))
 
     async def get(self, id: str) -> Build | None:
         row = await self._database.first(GET, id)

@@ -13,6 +13,7 @@ from hearth.store.postgres.deployments import PostgresDeployments
 from hearth.store.postgres.examples import PostgresExamples
 from hearth.store.postgres.files import PostgresFiles
 from hearth.store.postgres.footprints import PostgresFootprints
+from hearth.store.postgres.garbage import PostgresGarbage
 from hearth.store.postgres.idempotency import PostgresIdempotency
 from hearth.store.postgres.models import PostgresModels, PostgresVersions
 from hearth.store.postgres.outbox import PostgresOutbox
@@ -38,6 +39,7 @@ class PostgresStore:
         self.models = PostgresModels(database)
         self.versions = PostgresVersions(database)
         self.removals = PostgresRemovals(database)
+        self.garbage = PostgresGarbage(database)
         self.examples = PostgresExamples(database)
         self.collections = PostgresCollections(database)
         self.search = PostgresSearch(database)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import apsw
 
 from hearth.domain.model import Removal
-from hearth.store.rows import REMOVAL, removal_of, select, to_json
+from hearth.store.rows import REMOVAL, removal_of, select
 from hearth.store.sqlite.sql import fetch
 from hearth.store.sqlite.threads import Readers, Writer
 
@@ -16,13 +16,6 @@ SELECT id, completed_at IS NOT NULL FROM predictions WHERE version = ?1 AND comp
 UNION ALL
 SELECT id, 0 FROM predictions WHERE version = ?1 AND completed_at IS NULL
 LIMIT ?2
-"""
-UNNEEDED = """
-SELECT DISTINCT value FROM json_each(?1) WHERE NOT EXISTS (SELECT 1 FROM version_sources WHERE sha256 = value)
-"""
-BUILDING = """
-SELECT json_extract(s.value, '$.sha256') FROM builds b, json_each(b.source) s
-WHERE b.completed_at IS NULL AND b.created_at > ?
 """
 DONE = "DELETE FROM version_deletions WHERE version_id = ?"
 
@@ -37,15 +30,6 @@ class SQLiteRemovals:
     async def predictions(self, version_id: str, limit: int) -> list[tuple[str, bool]]:
         rows = await self._readers.submit(lambda db: fetch(db, PREDICTIONS, (version_id, limit)))
         return [(id, bool(ended)) for id, ended in rows]
-
-    async def unneeded(self, removal: Removal, since: float) -> list[str]:
-        contents = to_json([file.sha256 for file in removal.source])
-
-        def operation(db: apsw.Connection) -> list[str]:
-            needed = {sha256 for (sha256,) in db.execute(BUILDING, (since,))}
-            return [sha256 for (sha256,) in fetch(db, UNNEEDED, (contents,)) if sha256 not in needed]
-
-        return await self._readers.submit(operation)
 
     async def done(self, version_id: str) -> None:
         def operation(db: apsw.Connection) -> None:

@@ -19,6 +19,7 @@ from hearth.store.sqlite.deployments import SQLiteDeployments
 from hearth.store.sqlite.examples import SQLiteExamples
 from hearth.store.sqlite.files import SQLiteFiles
 from hearth.store.sqlite.footprints import SQLiteFootprints
+from hearth.store.sqlite.garbage import SQLiteGarbage
 from hearth.store.sqlite.idempotency import SQLiteIdempotency
 from hearth.store.sqlite.models import SQLiteModels, SQLiteVersions
 from hearth.store.sqlite.outbox import SQLiteOutbox
@@ -45,6 +46,7 @@ class SQLiteStore:
     models: SQLiteModels
     versions: SQLiteVersions
     removals: SQLiteRemovals
+    garbage: SQLiteGarbage
     examples: SQLiteExamples
     collections: SQLiteCollections
     search: SQLiteSearch
@@ -83,6 +85,7 @@ class SQLiteStore:
         r = self._readers = Readers("store-reader", readers, loop)
         self.predictions, self.queue, self.outbox = SQLitePredictions(w, r), SQLiteQueue(w, r), SQLiteOutbox(w, r)
         self.models, self.versions, self.builds = SQLiteModels(w, r), SQLiteVersions(w, r), SQLiteBuilds(w, r)
+        self.garbage = SQLiteGarbage(w, r)
         self.removals, self.examples = SQLiteRemovals(w, r), SQLiteExamples(w, r)
         self.collections, self.search = SQLiteCollections(w, r), SQLiteSearch(w, r)
         self.accounts, self.files = SQLiteAccounts(w, r), SQLiteFiles(w, r)
