@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -28,6 +28,8 @@ HEARTBEAT = b": waiting\n\n"
 """Clients give up after 30 s without a byte."""
 IDLE = 30.0
 """Seconds until a stream without data is given up."""
+PIECE = 64 * 1024
+"""Bytes from which on a reader is sent what has been made for it so far."""
 TIMED_OUT = b":408: 408 Request Timeout\n\n"
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _HEADERS = [(b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")]
@@ -39,6 +41,21 @@ def frame(event: str, id: str, data: str) -> bytes:
     if "\n" in data or "\r" in data:
         data = "\ndata: ".join(_LINE_END.split(data))
     return f"event: {event}\nid: {id}\ndata: {data}\n\n".encode()
+
+
+def pieces(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """The parts, joined to pieces of some size, each made when it is asked for: a reader who is far behind, or does not
+    read at all, must not have all of it in memory."""
+    gathered: list[bytes] = []
+    size = 0
+    for part in parts:
+        gathered.append(part)
+        size += len(part)
+        if size >= PIECE:
+            yield b"".join(gathered)
+            gathered, size = [], 0
+    if size:
+        yield b"".join(gathered)
 
 
 def comment(text: str) -> bytes:
@@ -105,7 +122,11 @@ class _Reader:
                 if isinstance(batch, Place):
                     yield comment(batch.because)
                     continue
-                chunk = b"".join([part for event in batch if (part := self._one(event))])
+                chunk = b""
+                for piece in pieces(self._one(event) for event in batch):
+                    if chunk:
+                        yield chunk
+                    chunk = piece
                 if batch and batch[-1].kind in TERMINAL:
                     yield chunk + await self._end(batch[-1])
                     return
@@ -182,12 +203,10 @@ async def follow(request: Request, prediction: Prediction) -> AsyncGenerator[byt
             elif isinstance(batch, Place):
                 yield b"event: queue\ndata: " + wire.encode(wire.queue(batch), origin) + b"\n\n"
             else:
-                yield b"".join(
-                    [
-                        frame(e.kind.value, f"{epoch}:{e.seq}", wire.encode(wire.event(e), origin).decode())
-                        for e in batch
-                    ]
-                )
+                for piece in pieces(
+                    frame(e.kind.value, f"{epoch}:{e.seq}", wire.encode(wire.event(e), origin).decode()) for e in batch
+                ):
+                    yield piece
 
 
 ROUTES = (

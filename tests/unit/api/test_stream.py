@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import msgspec
 import pytest
 
 from hearth.api import stream
-from hearth.api.stream import frame, last_number
+from hearth.api.stream import PIECE, frame, last_number, pieces
 from hearth.domain.events import Event, Kind
 from hearth.domain.prediction import Phase, Place
 
@@ -54,6 +55,23 @@ def test_every_text_survives_the_round_trip(data: str) -> None:
 
 def test_carriage_returns_end_lines() -> None:
     assert parse(frame("logs", "1:0", "a\rb\r\nc").decode())[0].data == "a\nb\nc"
+
+
+def test_what_a_reader_is_sent_is_made_piece_by_piece() -> None:
+    made: list[int] = []
+
+    def parts() -> Iterator[bytes]:
+        for number in range(100):
+            made.append(number)
+            yield bytes([number]) * 10_000
+
+    found = pieces(parts())
+    first = next(found)
+    assert len(first) < 2 * PIECE
+    assert len(made) < 10, "what is not asked for is not made"
+    assert b"".join([first, *found]) == b"".join(bytes([number]) * 10_000 for number in range(100))
+    assert list(pieces([])) == list(pieces([b"", b""])) == []
+    assert list(pieces([b"a", b"b"])) == [b"ab"]
 
 
 async def test_chunks_then_done(client: Any, world: Any) -> None:
