@@ -9,10 +9,10 @@ import pytest
 
 def test_a_deadline_ends_what_waits_and_what_runs(api: Any, models: Any) -> None:
     ref = models("sleeper").name
-    running = api.create(ref, {"seconds": 60}, headers={"Cancel-After": "5s"})
+    running = api.create(ref, {"seconds": 600}, headers={"Cancel-After": "5s"})
     api.until(running["id"], "started")
-    blocked = api.create(ref, {"seconds": 60})
-    waiting = api.create(ref, {"seconds": 60}, headers={"Cancel-After": "5"})
+    blocked = api.create(ref, {"seconds": 600})
+    waiting = api.create(ref, {"seconds": 600}, headers={"Cancel-After": "5"})
     assert waiting["deadline"] > waiting["created_at"]
 
     ran, waited = api.ended(running["id"]), api.ended(waiting["id"])
@@ -26,7 +26,7 @@ def test_a_deadline_ends_what_waits_and_what_runs(api: Any, models: Any) -> None
 
 
 def test_a_held_reply_knows_of_the_deadline(api: Any, models: Any) -> None:
-    prediction = api.create(models("async-sleeper").name, {"seconds": 60}, hold=30, headers={"Cancel-After": "5s"})
+    prediction = api.create(models("async-sleeper").name, {"seconds": 600}, hold=30, headers={"Cancel-After": "5s"})
     assert prediction["status"] == "canceled"
     assert prediction["metrics"]["total_time"] < 10
 

@@ -10,9 +10,9 @@ import replicate
 
 def test_what_waits_is_cancelled_at_once(api: Any, models: Any) -> None:
     sleeper = models("sleeper").name
-    running = api.create(sleeper, {"seconds": 60})
+    running = api.create(sleeper, {"seconds": 600})
     api.until(running["id"], "started")
-    waiting = api.create(sleeper, {"seconds": 60})
+    waiting = api.create(sleeper, {"seconds": 600})
     cancelled = api.cancel(waiting["id"])
     assert (cancelled["status"], cancelled["output"], cancelled["error"]) == ("canceled", None, None)
     assert cancelled["started_at"] is None
@@ -22,7 +22,7 @@ def test_what_waits_is_cancelled_at_once(api: Any, models: Any) -> None:
 
 
 def test_what_runs_is_told_and_ends(api: Any, models: Any) -> None:
-    created = api.create(models("sleeper").name, {"seconds": 60, "mode": "cleanup"})
+    created = api.create(models("sleeper").name, {"seconds": 600, "mode": "cleanup"})
     api.until(created["id"], "log", "sleeping")
     cancelled = api.cancelled(created["id"])
     assert cancelled["status"] == "canceled"
@@ -32,7 +32,7 @@ def test_what_runs_is_told_and_ends(api: Any, models: Any) -> None:
 
 def test_an_async_model_is_told_and_ends(api: Any, models: Any) -> None:
     ref = models("async-sleeper").name
-    first, second = api.create(ref, {"seconds": 60}), api.create(ref, {"seconds": 0.5})
+    first, second = api.create(ref, {"seconds": 600}), api.create(ref, {"seconds": 0.5})
     api.until(first["id"], "log", "sleeping")
     assert api.cancelled(first["id"])["status"] == "canceled"
     assert api.ended(second["id"])["output"] == "slept"
@@ -42,7 +42,7 @@ def test_what_does_not_listen_is_killed_after_a_grace_period(api: Any, models: A
     """A call into C code cannot be interrupted: its process is ended, and the next prediction gets another one."""
     ref = models("sleeper").name
     for mode in ("call", "stubborn"):
-        created = api.create(ref, {"seconds": 60, "mode": mode})
+        created = api.create(ref, {"seconds": 600, "mode": mode})
         api.until(created["id"], "log", "sleeping")
         began = time.monotonic()
         api.cancel(created["id"])
@@ -53,7 +53,7 @@ def test_what_does_not_listen_is_killed_after_a_grace_period(api: Any, models: A
 
 
 def test_what_answers_all_the_same_is_still_cancelled(api: Any, models: Any) -> None:
-    created = api.create(models("sleeper").name, {"seconds": 60, "mode": "swallow"})
+    created = api.create(models("sleeper").name, {"seconds": 600, "mode": "swallow"})
     api.until(created["id"], "log", "sleeping")
     api.cancel(created["id"])
     assert api.ended(created["id"])["status"] == "canceled"
@@ -79,7 +79,7 @@ def test_what_is_not_there_is_not_found(api: Any, other: Any, models: Any) -> No
 
 
 def test_python_1_cancels(py1: replicate.Client, api: Any, models: Any) -> None:
-    prediction = py1.predictions.create(models("sleeper").version, input={"seconds": 60})
+    prediction = py1.predictions.create(models("sleeper").version, input={"seconds": 600})
     api.until(prediction.id, "started")
     prediction.cancel()
     prediction.wait()
@@ -89,7 +89,7 @@ def test_python_1_cancels(py1: replicate.Client, api: Any, models: Any) -> None:
 
 
 async def test_python_1_cancels_in_a_coroutine(async_py1: replicate.Client, models: Any) -> None:
-    prediction = await async_py1.predictions.async_create(models("sleeper").version, input={"seconds": 60})
+    prediction = await async_py1.predictions.async_create(models("sleeper").version, input={"seconds": 600})
     await prediction.async_cancel()
     await prediction.async_wait()
     assert prediction.status == "canceled"
@@ -98,7 +98,7 @@ async def test_python_1_cancels_in_a_coroutine(async_py1: replicate.Client, mode
 def test_python_2_cancels(py2: Any, models: Any) -> None:
     code = """
     client = replicate.Replicate()
-    made = client.predictions.create(version=version, input={"seconds": 60})
+    made = client.predictions.create(version=version, input={"seconds": 600})
     client.predictions.cancel(prediction_id=made.id)
     return client.predictions.wait(made.id).status
     """

@@ -43,7 +43,7 @@ def test_readers_join_while_it_runs(api: Any, models: Any) -> None:
 
 
 def test_a_connection_that_waits_is_kept_alive(api: Any, models: Any) -> None:
-    created = api.create(models("sleeper").name, {"seconds": 60})
+    created = api.create(models("sleeper").name, {"seconds": 600})
     api.until(created["id"], "started")
     waiting = api.create(models("sleeper").name)
     with api.http.stream("GET", f"predictions/{waiting['id']}/events?follow=true", timeout=60) as response:

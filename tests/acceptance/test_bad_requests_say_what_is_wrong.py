@@ -203,10 +203,10 @@ def test_clients_create_models(py1: replicate.Client, js: Any) -> None:
 def test_a_full_line_says_when_to_come_again(fresh: Any) -> None:
     _, api, models = fresh(HEARTH_MAX_WAITING="1")
     sleeper = models("sleeper").name
-    first = api.create(sleeper, {"seconds": 60})
+    first = api.create(sleeper, {"seconds": 600})
     api.until(first["id"], "started")
-    second = api.create(sleeper, {"seconds": 60})
-    refused = api.http.post("predictions", json={"version": sleeper, "input": {"seconds": 60}})
+    second = api.create(sleeper, {"seconds": 600})
+    refused = api.http.post("predictions", json={"version": sleeper, "input": {"seconds": 600}})
     assert refused.status_code == 429
     assert int(refused.headers["retry-after"]) >= 1
     assert refused.json()["title"] == "Too many requests" or "wait" in refused.json()["detail"]

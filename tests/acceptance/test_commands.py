@@ -78,15 +78,15 @@ def test_models_and_versions(server: Any, models: Any) -> None:
 
 
 def test_predictions_logs_and_cancel(server: Any, api: Any, models: Any) -> None:
-    created = api.create(models("sleeper").name, {"seconds": 60})
+    created = api.create(models("sleeper").name, {"seconds": 600})
     api.until(created["id"], "log")
     assert data(server, "predictions", "--limit", "1")[0]["id"] == created["id"]
     assert created["id"] in server.hearth("predictions").stdout
-    assert server.hearth("logs", created["id"]).stdout == "sleeping 60.0 s, python\n"
+    assert server.hearth("logs", created["id"]).stdout == "sleeping 600.0 s, python\n"
     cancelled = data(server, "cancel", created["id"])
     assert cancelled["status"] == "canceled"
     followed = server.hearth("logs", created["id"], "--follow")
-    assert followed.stdout.startswith("sleeping 60.0 s, python\n")
+    assert followed.stdout.startswith("sleeping 600.0 s, python\n")
     told = data(server, "logs", created["id"])
     assert told["logs"].startswith("sleeping")
     assert told["events"][-1]["kind"] == "canceled"
@@ -94,7 +94,7 @@ def test_predictions_logs_and_cancel(server: Any, api: Any, models: Any) -> None
 
 def test_ps_shows_instances_and_why(server: Any, api: Any, models: Any) -> None:
     ref = models("state").name
-    created = api.create(models("sleeper").name, {"seconds": 60})
+    created = api.create(models("sleeper").name, {"seconds": 600})
     api.until(created["id"], "started")
     api.run(ref)
     api.instance(ref, lambda i: i["state"] == "ready")

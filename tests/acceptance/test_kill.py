@@ -229,7 +229,7 @@ def test_what_waits_keeps_its_place(fresh: Any, tmp_path: Path) -> None:
 
 def test_a_cancel_is_not_forgotten(fresh: Any, tmp_path: Path) -> None:
     server, api, models = fresh(HEARTH_CANCEL_GRACE="60")
-    created = api.create(models("sleeper").name, {"seconds": 60, "mode": "stubborn"})
+    created = api.create(models("sleeper").name, {"seconds": 600, "mode": "stubborn"})
     api.until(created["id"], "started")
     api.cancel(created["id"])
     server.kill()

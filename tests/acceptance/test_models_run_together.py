@@ -44,7 +44,7 @@ def test_others_run_one_after_the_other_in_order(api: Any, models: Any) -> None:
 
 
 def test_a_busy_model_does_not_hold_up_another(api: Any, models: Any) -> None:
-    busy = api.create(models("sleeper").name, {"seconds": 60})
+    busy = api.create(models("sleeper").name, {"seconds": 600})
     assert api.create(models("noop").name, hold=30)["status"] == "succeeded"
     assert api.get(busy["id"])["status"] in ("starting", "processing")
     assert api.cancelled(busy["id"])["status"] == "canceled"

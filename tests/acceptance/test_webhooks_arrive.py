@@ -90,7 +90,7 @@ def test_every_end_is_told_once(model: str, status: str, api: Any, models: Any, 
 
 
 def test_a_cancel_is_told(api: Any, models: Any, hooks: Any) -> None:
-    created = api.create(models("sleeper").name, {"seconds": 60}, webhook=hooks.url)
+    created = api.create(models("sleeper").name, {"seconds": 600}, webhook=hooks.url)
     api.cancel(created["id"])
     assert hooks.until_completed(created["id"])[-1].json()["status"] == "canceled"
 

@@ -135,6 +135,13 @@ class Group:
         """Of the leader and its descendants."""
         return [process.pid for process in processes.family(self.pid)]
 
+    def go_on(self) -> None:
+        """Wakes the leader and its children if somebody has stopped them (SIGSTOP): nobody else would."""
+        for process in processes.family(self.pid):
+            if process.stopped and self.pid in (process.pid, process.parent):
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(process.pid, signal.SIGCONT)
+
     def drain(self) -> None:
         """Takes what was printed up to now."""
         self._printed.drain()

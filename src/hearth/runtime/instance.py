@@ -31,6 +31,8 @@ PRINT_PATIENCE = 0.5
 """Seconds that the end of a prediction waits for the last lines of its child processes; milliseconds suffice."""
 CHECK_PATIENCE = 12.0
 """Seconds for an answer to a health check. coglet gives the model 5, and itself 10."""
+BEGIN_PATIENCE = 20.0
+"""Seconds for a prediction to begin, which takes milliseconds, until the instance is asked how it is."""
 STREAM_PATIENCE = 2.0
 """Seconds that coglet has to end the streams of a dead worker; it takes milliseconds."""
 
@@ -78,6 +80,7 @@ class ProcessInstance:
         """coglet's own: of use only when it is coglet that died."""
         self._stopping: asyncio.Task[None] | None = None
         self._force = asyncio.Event()
+        self._examining: set[asyncio.Task[None]] = set()
         group.exited.add_done_callback(self._server_died)
         group.worker.add_done_callback(self._worker_died)
 
@@ -91,6 +94,7 @@ class ProcessInstance:
         self._running[name] = running
         self._activity.began()
         self._confinement.work()
+        self._await_begin(running)
         large = False
         try:
             completed = await self._coglet.predict(name, job.input, context=job.context, on_event=running.take)
@@ -112,6 +116,7 @@ class ProcessInstance:
             raise self._loss(self.lost.result(), started=False) from error
         finally:
             del self._running[name]
+            running.stop_waiting()
             self._activity.ended()
             self._confinement.rest()
             self._litter.add(name, large=large)
@@ -143,6 +148,7 @@ class ProcessInstance:
         return await asyncio.to_thread(self._usage)
 
     def _usage(self) -> Usage:
+        self._group.go_on()
         pids = self._group.pids()
         taken, gpu = memory.look(pids), self._gpu_memory(pids)
         return Usage(
@@ -184,6 +190,27 @@ class ProcessInstance:
             self._words.add(text)
         else:
             self._printed.add(text)
+
+    def _await_begin(self, running: _Running) -> None:
+        running.late = asyncio.get_running_loop().call_later(BEGIN_PATIENCE, self._late, running)
+
+    def _late(self, running: _Running) -> None:
+        task = asyncio.create_task(self._examine(running), name=f"hearth-examine-{self.id}")
+        self._examining.add(task)
+        task.add_done_callback(self._examining.discard)
+
+    async def _examine(self, running: _Running) -> None:
+        """It has not begun: an instance that hangs would never answer, and no time limit runs yet. One that works on
+        something else may keep it waiting."""
+        works = any(other.late is None for other in self._running.values())
+        why = None if works else await self.check()
+        if running.late is None or self.lost.done():
+            return
+        if why is None:
+            self._await_begin(running)
+            return
+        self._lose(f"it did not begin a prediction within {BEGIN_PATIENCE:g} s, and {why}")
+        self._coglet.close()
 
     def _outcome(self, completed: Completed) -> Outcome:
         return Outcome(
@@ -251,7 +278,7 @@ class ProcessInstance:
 class _Running:
     """Passes on what one prediction reports."""
 
-    __slots__ = ("_checked", "_marks", "_marks_due", "_printed", "emit")
+    __slots__ = ("_checked", "_marks", "_marks_due", "_printed", "emit", "late")
 
     def __init__(self, emit: Callable[[Emission], None], checked: Callable[[Any], Any] | None) -> None:
         self.emit = emit
@@ -260,6 +287,13 @@ class _Running:
         self._marks = 0
         self._marks_due = 0
         self._printed: asyncio.Future[None] | None = None
+        self.late: asyncio.TimerHandle | None = None
+        """Rings if it has not begun by then; None once it has, or is over."""
+
+    def stop_waiting(self) -> None:
+        if self.late is not None:
+            self.late.cancel()
+            self.late = None
 
     @property
     def all_printed(self) -> bool:
@@ -276,6 +310,7 @@ class _Running:
         await asyncio.wait([self._printed], timeout=patience)
 
     def take(self, event: Event) -> None:
+        self.stop_waiting()
         if isinstance(event, Output):
             if self._checked is not None:
                 self.emit(Yielded(self._checked(event.chunk)))

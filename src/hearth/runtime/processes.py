@@ -38,6 +38,8 @@ class Process(NamedTuple):
     """Bytes, resident."""
     started: str
     """Opaque; with the pid it names one process for good, as pids come round again."""
+    stopped: bool
+    """By a signal; it does nothing until it gets SIGCONT."""
     status: int
     """How a zombie ended, as `wait` tells it; 0 for the living and where the system doesn't say."""
 
@@ -173,6 +175,7 @@ def _read_stat(pid: str) -> Process | None:
         alive=alive,
         memory=int(fields[21]) * _PAGE,
         started=fields[19].decode(),
+        stopped=fields[0] == b"T",
         status=0 if alive else int(fields[49]),
     )
 
@@ -218,6 +221,7 @@ def table_of_ps() -> dict[int, Process]:
             alive=not state.startswith("Z"),
             memory=int(rss) * 1024,
             started=" ".join(started),
+            stopped=state.startswith("T"),
             status=0,
         )
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import signal
 import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ import pytest
 from hearth import ids
 from hearth.domain.boot import BootPhase
 from hearth.errors import InstanceLost, SetupFailed, Unavailable
+from hearth.runtime import instance, processes
 from hearth.runtime.base import FILE_INPUT, FILE_OUTPUT, Began, Emission, Job, Logged, Measured, Yielded
 
 if TYPE_CHECKING:
@@ -586,6 +588,37 @@ async def test_the_death_of_an_idle_model_is_noticed_by_itself(models: Models) -
     assert (await crasher.run(how="kill", later=0.05)).status == "succeeded"
     async with asyncio.timeout(60):
         assert "killed by SIGKILL" in await crasher.instance.lost
+
+
+async def test_an_instance_that_hangs_before_it_begins_is_lost(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    noop = await models.start("noop")
+    monkeypatch.setattr(instance, "BEGIN_PATIENCE", 0.1)
+    monkeypatch.setattr(instance, "CHECK_PATIENCE", 0.5)
+    pid = (await noop.instance.usage()).pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    with pytest.raises(InstanceLost, match=r"did not begin a prediction within 0\.1 s, and it did not answer"):
+        await noop.run(text="hello")
+
+
+async def test_one_that_begins_late_but_answers_is_waited_for(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    noop = await models.start("noop")
+    monkeypatch.setattr(instance, "BEGIN_PATIENCE", 0.0)
+    for n in range(5):
+        assert (await noop.run(text=str(n))).output == str(n)
+
+
+async def test_a_process_that_somebody_stopped_goes_on(models: Models) -> None:
+    noop = await models.start("noop")
+    pid = (await noop.instance.usage()).pid
+    assert pid is not None
+    for victim in (pid, *(child.pid for child in processes.family(pid) if child.parent == pid and child.alive)):
+        os.kill(victim, signal.SIGSTOP)
+        while (found := processes.find(victim)) is not None and not found.stopped:  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(0.01)
+        running = asyncio.create_task(noop.run(text="hello"))
+        await noop.instance.usage()
+        assert (await running).output == "hello"
 
 
 async def test_the_death_of_the_server_process_is_noticed(models: Models) -> None:

@@ -56,7 +56,7 @@ def test_marked_processes_are_found_by_their_environment(sleeper: subprocess.Pop
 
 def test_descendants_are_found_through_generations() -> None:
     def process(pid: int, parent: int) -> Process:
-        return Process(pid, parent, pid, pid, True, 0, "", 0)
+        return Process(pid, parent, pid, pid, True, 0, "", False, 0)
 
     table = {p.pid: p for p in (process(2, 1), process(3, 2), process(4, 3), process(5, 1))}
     assert processes.descendants(table, 2) == {3, 4}
