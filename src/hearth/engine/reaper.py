@@ -88,14 +88,16 @@ class Reaper:
         while (room := min(PAGE, self._options.held - len(self._dispatcher.tickets))) > 0:
             now = self._clock.now()
             claims = await self._store.queue.claim(self._owner, now, now + self._options.lease, room)
+            lanes: dict[tuple[str | None, str, PredictionKind], Lane] = {}
             for claim in claims:
-                await self._take_over(claim)
+                await self._take_over(claim, lanes)
             taken += len(claims)
             if len(claims) < room:
                 break
         return taken
 
-    async def _take_over(self, claim: Claim) -> None:
+    async def _take_over(self, claim: Claim, lanes: dict[tuple[str | None, str, PredictionKind], Lane]) -> None:
+        """`lanes` are those that were looked up for others of this claim."""
         prediction = claim.prediction
         if prediction.id in self._dispatcher.tickets:
             return
@@ -116,7 +118,10 @@ class Reaper:
                 live, Step.FAIL, error="The version of this prediction does not exist any more."
             )
             return
-        lane = await self._lane(prediction)
+        key = (prediction.deployment, prediction.version, prediction.kind)
+        lane = lanes.get(key)
+        if lane is None:
+            lane = lanes[key] = await self._lane(prediction)
         if verdict.step is Step.RETURN:
             self._recorder.step(live, Step.RETURN, verdict.because, {"because": verdict.because})
         self._dispatcher.accept(live, version, claim.secrets, lane)

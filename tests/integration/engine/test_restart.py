@@ -45,6 +45,28 @@ async def test_queued_predictions_run_after_a_crash_in_their_order(bench: Any) -
         assert ends == sorted(ends)
 
 
+async def test_a_long_line_is_taken_over_without_asking_for_each_ones_model(
+    bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = bench()
+    await first.engine.start()
+    first.runtime.boots.clear()
+    version = await first.version()
+    submitted = [await first.submit(version) for _ in range(30)]
+    await crash(first)
+    asked: list[str] = []
+    get = first.store.models.get
+
+    async def counted(owner: str, name: str) -> Any:
+        asked.append(name)
+        return await get(owner, name)
+
+    monkeypatch.setattr(first.store.models, "get", counted)
+    async with bench(clock=first.clock) as second:
+        assert (await second.end(submitted[-1])).phase is Phase.SUCCEEDED
+    assert len(asked) == 1
+
+
 @pytest.mark.parametrize("delivered", [False, True])
 async def test_running_ones_run_again_only_if_they_delivered_nothing(bench: Any, delivered: bool) -> None:
     first = bench(runtime=FakeRuntime(yields_then_holds(*["a"] * delivered)))

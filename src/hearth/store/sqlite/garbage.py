@@ -18,7 +18,8 @@ ENVIRONMENTS = NAMELESS.format("versions", "json_extract(recipe, '$.environment'
 CONTENTS = NAMELESS.format("version_sources", "sha256")
 BUILDING = "SELECT json_extract(s.value, '$.sha256') FROM builds b, json_each(b.source) s WHERE b.completed_at IS NULL"
 CONDEMN = "INSERT OR IGNORE INTO condemned VALUES (?)"
-CONDEMNED = "SELECT sha256 FROM condemned WHERE ?1 IS NULL OR sha256 IN (SELECT value FROM json_each(?1)) LIMIT ?2"
+CONDEMNED = "SELECT sha256 FROM condemned ORDER BY sha256 LIMIT ?"
+OF_THESE = "SELECT sha256 FROM condemned WHERE sha256 IN (SELECT value FROM json_each(?))"
 PARDON = "DELETE FROM condemned WHERE sha256 IN (SELECT value FROM json_each(?))"
 ABANDON = """
 UPDATE builds SET state = 'failed', completed_at = ?2, error = ?3
@@ -59,9 +60,11 @@ class SQLiteGarbage:
         return await self._writer.submit(operation)
 
     async def condemned(self, contents: Sequence[str] | None = None, limit: int = 1000) -> list[str]:
-        asked = None if contents is None else to_json(contents)
-        limit = limit if contents is None else len(contents)
-        return [sha256 for (sha256,) in await self._readers.submit(lambda db: fetch(db, CONDEMNED, (asked, limit)))]
+        def operation(db: apsw.Connection) -> list[str]:
+            found = fetch(db, CONDEMNED, (limit,)) if contents is None else fetch(db, OF_THESE, (to_json(contents),))
+            return [sha256 for (sha256,) in found]
+
+        return await self._readers.submit(operation)
 
     async def pardon(self, contents: Sequence[str]) -> None:
         await self._change(PARDON, to_json(contents))

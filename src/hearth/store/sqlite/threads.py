@@ -6,6 +6,7 @@ The event loop never waits for a disk. Operations are plain functions of a conne
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 from abc import ABC, abstractmethod
@@ -149,6 +150,8 @@ def _commit(connection: apsw.Connection, batch: list[_Job]) -> list[_Outcome]:
     execute = connection.execute
     outcomes: list[_Outcome] = []
     try:
+        if connection.in_transaction:
+            execute("ROLLBACK")
         execute("BEGIN IMMEDIATE")
         for operation, future in batch:
             execute("SAVEPOINT operation")
@@ -162,8 +165,10 @@ def _commit(connection: apsw.Connection, batch: list[_Job]) -> list[_Outcome]:
             execute("RELEASE operation")
         execute("COMMIT")
     except Exception as error:
-        if connection.in_transaction:
-            execute("ROLLBACK")
+        # Should even that fail, the next transaction finds it and gives it up: this thread must live on.
+        with contextlib.suppress(apsw.Error):
+            if connection.in_transaction:
+                execute("ROLLBACK")
         log.exception("store.commit_failed: %d operations were not written", len(batch))
         return [(future, None, _not_written(error)) for _, future in batch]
     return outcomes
