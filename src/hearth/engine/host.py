@@ -94,7 +94,9 @@ class Host:
         self._phases.append((phase, since))
 
     def laps(self, now: float) -> tuple[Lap, ...]:
-        """What its boot has taken until `now`, or did take."""
+        """What its boot has taken until `now`, or did take; nothing before its first phase."""
+        if not self._phases:
+            return ()
         now = self.ready_since if self.ready_at is not None else now
         ends = [since for _, since in self._phases[1:]] + [now]
         return tuple(Lap(phase, end - since) for (phase, since), end in zip(self._phases, ends, strict=True))

@@ -160,3 +160,17 @@ async def test_changes_cancels_and_the_end_of_one_prediction_come_in_some_order(
         stored = [event.seq for event in await stores[0].predictions.events(prediction.id)]
         assert stored == [n for n, done in enumerate(logged) if done]
         assert await stores[0].queue.depth() == {}
+
+
+@pytest.mark.parametrize(
+    "lost", [asyncpg.InternalClientError("cannot switch to state 12"), ConnectionResetError(), TimeoutError()]
+)
+async def test_what_a_dying_connection_raises_is_unavailable(
+    stores: list[PostgresStore], make, lost: Exception, monkeypatch: pytest.MonkeyPatch
+):
+    async def refuse(*args: object, **options: object) -> None:
+        raise lost
+
+    monkeypatch.setattr(asyncpg.Connection, "execute", refuse)
+    with pytest.raises(Unavailable, match="cannot be used"):
+        await stores[0].predictions.create(make.prediction(), [])

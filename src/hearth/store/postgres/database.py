@@ -36,6 +36,7 @@ _LOST = (
     asyncpg.InvalidCatalogNameError,
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # what a statement meets on a connection that is just being ended
 )
 
 log = logging.getLogger(__name__)
