@@ -26,6 +26,18 @@ from hearth.runtime import memory, zygote
 from hearth.runtime.limits import Enforcer, InstanceLimits, budget
 from hearth.settings import SettingsInvalid, load
 
+KINDS = {
+    "files": "blobs/files",
+    "pushed sources": "blobs/sources",
+    "tables of batches": "blobs/batches",
+    "environments": "environments",
+    "unpacked sources": "work/sources",
+    "weights": "work/weights",
+    "what models downloaded": "cache",
+    "running instances": "run",
+}
+"""Folders of the data folder, and what is in them."""
+
 
 class Finding(msgspec.Struct, frozen=True):
     check: str
@@ -47,6 +59,7 @@ def doctor(
         _uv,
         _interpreters,
         lambda: _disk(folder),
+        lambda: _contents(folder),
         lambda: _links(folder),
         lambda: _port(port),
         _memory,
@@ -111,6 +124,34 @@ def _disk(folder: Path) -> Finding:
     if usage.free < 20 * 10**9:
         return Finding("Disk", "warn", says, "enough to begin; environments with PyTorch take gigabytes each")
     return Finding("Disk", "ok", says)
+
+
+def _contents(folder: Path) -> Finding:
+    """What lies in the data folder, by kind."""
+    if not folder.is_dir():
+        return Finding("Data", "ok", f"nothing yet at {folder}")
+    kinds = {name: taken(folder / path) for name, path in KINDS.items()}
+    kinds["database"] = sum(file.stat().st_size for file in folder.glob("hearth.db*"))
+    shown = sorted(((bytes, name) for name, bytes in kinds.items() if bytes), reverse=True)
+    return Finding("Data", "ok", ", ".join(f"{name} {size(bytes)}" for bytes, name in shown) or "nothing yet")
+
+
+def taken(folder: Path) -> int:
+    """Bytes on disk; a file with several links counts once, and what goes meanwhile not at all."""
+    seen: set[tuple[int, int]] = set()
+    total = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            try:
+                status = os.lstat(os.path.join(place, name))
+            except FileNotFoundError:
+                continue
+            if status.st_nlink > 1:
+                if (status.st_dev, status.st_ino) in seen:
+                    continue
+                seen.add((status.st_dev, status.st_ino))
+            total += status.st_blocks * 512
+    return total
 
 
 def _links(folder: Path) -> Finding:
