@@ -40,6 +40,7 @@ _FIRST_PAUSE, _LAST_PAUSE = 0.0003, 0.02
 _LARGE = 1024 * 1024
 """Bytes of an event. coglet puts values beyond 6 MiB into files between its processes."""
 _DEAD_WORKER = "healthcheck channel closed"
+_UNANSWERED = "healthcheck timed out"
 
 
 class AtCapacity(Unavailable):
@@ -70,6 +71,12 @@ class Health(msgspec.Struct, frozen=True):
     def fit(self) -> bool:
         """The model says that it is well, or is too busy to be asked."""
         return self.status in ("READY", "BUSY", "STARTING")
+
+    @property
+    def unanswered(self) -> bool:
+        """coglet asked the worker and waited 10 s in vain. It asks no second time while the first question is open: one
+        that got lost between them, as happens on a busy machine, stays so for ever."""
+        return self.user_healthcheck_error == _UNANSWERED
 
     @property
     def accepts(self) -> bool:

@@ -28,7 +28,10 @@ from hearth.runtime.zygote import Forked, Refused, Zygote, write_shim
 from hearth.runtime.zygotes import Zygotes, shared
 
 HOST = "127.0.0.1"
-PORT_ATTEMPTS = 5
+ATTEMPTS = 5
+"""At a port that somebody else takes, or a worker that does not answer."""
+DEAF_ATTEMPTS = 2
+"""After so many deaf workers, the next one has all the time of its setup."""
 _PORT_TAKEN = "Address already in use"
 _WORKER_CRASHED = "worker crashed"
 _WRAPPING = re.compile(r"^(?:(?:worker )?setup failed(?: \(slot [^)]*\))?: )+", re.IGNORECASE)
@@ -38,6 +41,14 @@ CRASH_PATIENCE = 1.0
 _FIRST_PAUSE, _LAST_PAUSE = 0.003, 0.25
 _PACE = 0.03
 """The pause between two looks at a starting instance, as a part of the time it has taken so far."""
+
+
+DEAF_AFTER = 2
+"""Health checks in a row without an answer, of 10 s each, after which a worker whose setup has ended is given up."""
+
+
+class Deaf(Exception):
+    """Its setup has ended, and coglet can't reach it."""
 
 
 class PortTaken(Exception):
@@ -80,8 +91,11 @@ class Boot:
         activity: Activity,
         confinement: Confinement,
         gpu_memory: GpuMemory,
+        patient: bool,
     ) -> None:
+        """`patient`: a worker that does not answer after its setup is waited for until the deadline."""
         self._spec = spec
+        self._patient = patient
         self._environment = environment
         self._home = home
         self._variables = variables
@@ -105,7 +119,7 @@ class Boot:
         """What the model's own health check said last, after its setup."""
 
     async def run(self) -> ProcessInstance:
-        """Raises SetupFailed and PortTaken; then, and when it is cancelled, nothing is left running."""
+        """Raises SetupFailed, PortTaken and Deaf; then, and when it is cancelled, nothing is left running."""
         reservation = Reservation()
         try:
             self._phase(BootPhase.PROCESS)
@@ -246,7 +260,7 @@ class Boot:
 
     async def _until_ready(self, group: Group, coglet: Coglet) -> None:
         loop = asyncio.get_running_loop()
-        began = loop.time()
+        began, unanswered = loop.time(), 0
         while not group.exited.done():
             with contextlib.suppress(InstanceLost):  # it does not listen yet
                 health = await coglet.health()
@@ -260,6 +274,9 @@ class Boot:
                     if health.fit:
                         return
                     self._unwell = health.user_healthcheck_error or health.status
+                    unanswered = unanswered + 1 if health.unanswered else 0
+                    if unanswered >= DEAF_AFTER and not self._patient:
+                        raise Deaf
             pause = min(max(_FIRST_PAUSE, (loop.time() - began) * _PACE), _LAST_PAUSE)
             await asyncio.wait([group.exited], timeout=pause)
         group.drain()

@@ -15,7 +15,7 @@ from hearth.errors import HearthError, SetupFailed
 from hearth.runtime import gpus, litter, processes
 from hearth.runtime.activity import Activity
 from hearth.runtime.base import InstanceSpec, Tell, Zygote
-from hearth.runtime.boot import PORT_ATTEMPTS, Boot, PortTaken
+from hearth.runtime.boot import ATTEMPTS, DEAF_ATTEMPTS, Boot, Deaf, PortTaken
 from hearth.runtime.group import END_PATIENCE
 from hearth.runtime.home import Home
 from hearth.runtime.instance import ProcessInstance
@@ -80,12 +80,16 @@ class ProcessRuntime:
         try:
             await home.furnish(spec.folder, lambda: self._write_schema(home, spec))
             warming = Warming.start(home.source, *_trained(spec))
-            for _ in range(PORT_ATTEMPTS):
+            deaf = 0
+            for _ in range(ATTEMPTS):
                 try:
-                    return await self._boot(spec, environment, home, log, phase).run()
+                    return await self._boot(spec, environment, home, log, phase, patient=deaf == DEAF_ATTEMPTS).run()
                 except PortTaken:
                     continue
-            raise SetupFailed(f"No free port was found in {PORT_ATTEMPTS} attempts.")
+                except Deaf:
+                    deaf += 1
+                    log("The model's process does not answer after its setup; it is started again")
+            raise SetupFailed(f"No free port was found in {ATTEMPTS} attempts.")
         except BaseException:
             await asyncio.to_thread(home.remove)
             raise
@@ -139,6 +143,8 @@ class ProcessRuntime:
         home: Home,
         log: Callable[[str], None],
         phase: Tell,
+        *,
+        patient: bool,
     ) -> Boot:
         return Boot(
             spec,
@@ -155,6 +161,7 @@ class ProcessRuntime:
             activity=self._activity,
             confinement=self._enforcer.confine(spec.id),
             gpu_memory=self._gpu_memory,
+            patient=patient,
         )
 
     def _sweep(self) -> int:

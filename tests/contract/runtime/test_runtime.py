@@ -7,6 +7,7 @@ import hashlib
 import os
 import signal
 import textwrap
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ import pytest
 from hearth import ids
 from hearth.domain.boot import BootPhase
 from hearth.errors import InstanceLost, SetupFailed, Unavailable
-from hearth.runtime import instance, processes
+from hearth.runtime import boot, instance, processes
 from hearth.runtime.base import FILE_INPUT, FILE_OUTPUT, Began, Emission, Job, Logged, Measured, Yielded
 
 if TYPE_CHECKING:
@@ -531,6 +532,35 @@ async def test_a_model_that_says_it_is_not_well_after_setup_is_waited_for(models
         if "and its health check says" in caught.value.message:
             return
     raise AssertionError("its health check was never asked")
+
+
+async def test_a_model_that_cannot_be_reached_after_setup_is_started_again(
+    models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(boot, "DEAF_AFTER", 1)  # of 10 seconds each
+    code = f"""
+        import ctypes
+        from pathlib import Path
+        from cog import BaseRunner
+
+        FIRST = Path.home() / "deaf-{uuid.uuid4().hex}"
+
+        class Predictor(BaseRunner):
+            def setup(self) -> None:
+                pass
+
+            def healthcheck(self) -> bool:
+                if not FIRST.exists():
+                    FIRST.touch()
+                    ctypes.PyDLL(None).sleep(3600)  # with the interpreter's lock
+                return True
+
+            def run(self) -> str:
+                return "here"
+    """
+    model = await models.start(models.folder(code), setup_timeout=600.0)
+    assert (await model.run()).output == "here"
+    assert "started again" in "\n".join(model.setup)
 
 
 async def test_a_model_tells_when_it_is_ill(models: Models) -> None:
