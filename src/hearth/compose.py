@@ -166,6 +166,7 @@ def _engine(
         markers=owner.markers,
         secrets=settings.build_secrets,
         install_system_packages=settings.install_system_packages,
+        has_gpu=bool(gpus),
     )
     runtime = ProcessRuntime(
         settings.data / "run",

@@ -72,7 +72,8 @@ class Environments:
 
     `environ` is the platform's own environment: package index, certificate and proxy settings are taken from
     it (UV_*, SSL_CERT_FILE, HTTPS_PROXY ...), nothing else. `secrets` are what run commands may mount.
-    `markers` are variables of every process that a build starts, by which the platform knows its own.
+    `markers` are variables of every process that a build starts, by which the platform knows its own. `has_gpu`:
+    whether models that ask for a GPU get one; without, they run on the processor, and are built for it.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class Environments:
         secrets: Mapping[str, str] | None = None,
         markers: Mapping[str, str] | None = None,
         install_system_packages: bool = False,
+        has_gpu: bool = True,
     ) -> None:
         self._root = root.absolute()
         self._uv = uv or _find_uv(environ.get("PATH", os.defpath))
@@ -99,6 +101,7 @@ class Environments:
             self._env["UV_NO_CONFIG"] = "1"  # a uv.toml in the model's folder is not ours to follow
         self._secrets = secrets or {}
         self._install_system_packages = install_system_packages
+        self._has_gpu = has_gpu
 
     def get(self, key: str) -> Environment | None:
         """The finished environment of that key, if this machine has it."""
@@ -173,7 +176,8 @@ class Environments:
         lines = list(config.requirements)
         # uv ignores PIP_ variables; the operator's folder of CPU wheels saves gigabytes of CUDA.
         links = self._env.get("PIP_FIND_LINKS")
-        if links and not config.gpu and any(_names(line, "torch") for line in lines):
+        on_gpu = config.gpu and self._has_gpu
+        if links and not on_gpu and any(_names(line, "torch") for line in lines):
             lines += [f"--find-links {link}" for link in links.split()]
         if any("pip" in step.command for step in config.run):
             lines.append("pip")

@@ -31,6 +31,11 @@ def test_cpu_wheels_and_pip_are_added_where_they_are_needed(
     assert environments._lines(config) == [*config.requirements, *added]
 
 
+def test_without_a_gpu_a_model_that_wants_one_is_built_for_the_processor(tmp_path: Path) -> None:
+    environments = Environments(tmp_path, uv="uv", environ=ENVIRON, has_gpu=False)
+    assert environments._lines(CogConfig(requirements=("torch==2.1",), gpu=True)) == ["torch==2.1", *LINKS]
+
+
 def test_only_package_and_certificate_settings_reach_a_build(tmp_path: Path) -> None:
     environments = Environments(tmp_path, uv="uv", environ={**ENVIRON, "UV_INDEX_URL": "i", "UV_TARGET": "t"})
     assert set(environments._env) == {
