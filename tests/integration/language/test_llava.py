@@ -11,34 +11,17 @@ import pytest
 from engine import Card, Params, Request, load
 from engine.errors import UserError
 
-from .tiny import save
+from .tiny import IMAGE, PATCHES, llava
 
-torch = pytest.importorskip("torch", reason="torch is not installed: it is 800 MB")
-transformers = pytest.importorskip("transformers")
+pytest.importorskip("torch", reason="torch is not installed: it is 800 MB")
+pytest.importorskip("transformers")
 pictures = pytest.importorskip("PIL.Image")
 Llava: Any = importlib.import_module("engine.backends.transformers").Llava
-IMAGE = 259
-PATCHES = 16
 
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.manual_seed(0)
-    vision = transformers.CLIPVisionConfig(
-        hidden_size=32, intermediate_size=48, num_hidden_layers=3, num_attention_heads=4, image_size=56, patch_size=14
-    )
-    text = transformers.LlamaConfig(
-        vocab_size=264, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=2, max_position_embeddings=256, eos_token_id=1,
-    )  # fmt: skip
-    model = transformers.LlavaForConditionalGeneration(
-        transformers.LlavaConfig(vision_config=vision, text_config=text, image_token_id=IMAGE)
-    )
-    folder = save(model, tmp_path_factory.mktemp("llava"), more=["<image>"])
-    transformers.CLIPImageProcessor(size={"shortest_edge": 56}, crop_size={"height": 56, "width": 56}).save_pretrained(
-        folder
-    )
-    return folder
+    return llava(tmp_path_factory.mktemp("llava"))
 
 
 def picture(folder: Path, colour: str) -> Path:

@@ -13,7 +13,7 @@ import pytest
 from engine import Card, Engine, Params, Request, load
 from engine.grammar import Shape
 
-from .tiny import save
+from .tiny import SMALL, save, sharpened, t5
 
 torch = pytest.importorskip("torch", reason="torch is not installed: it is 800 MB")
 transformers = pytest.importorskip("transformers")
@@ -21,37 +21,26 @@ Causal: Any = importlib.import_module("engine.backends.transformers").Causal
 Seq2Seq: Any = importlib.import_module("engine.backends.transformers").Seq2Seq
 
 PROMPTS = [[7, 100, 33, 90, 21], [12, 11], [50]]
-SMALL = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
 
 
 @pytest.fixture(scope="module", params=["llama", "mistral", "mixtral", "t5"])
 def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
-    torch.manual_seed(0)
-    common = {"vocab_size": 259, "pad_token_id": 0, "eos_token_id": 1, **SMALL}
     path = tmp_path_factory.mktemp(request.param)
+    if request.param == "t5":
+        return request.param, t5(path)
+    torch.manual_seed(0)
+    common = {"vocab_size": 259, "pad_token_id": 0, "eos_token_id": 1, "max_position_embeddings": 256, **SMALL}
     if request.param == "llama":
-        config = transformers.LlamaConfig(num_key_value_heads=2, max_position_embeddings=256, **common)
-        model = transformers.LlamaForCausalLM(config)
+        model = transformers.LlamaForCausalLM(transformers.LlamaConfig(num_key_value_heads=2, **common))
     elif request.param == "mistral":
-        config = transformers.MistralConfig(
-            num_key_value_heads=2, sliding_window=8, max_position_embeddings=256, **common
-        )
+        config = transformers.MistralConfig(num_key_value_heads=2, sliding_window=8, **common)
         model = transformers.MistralForCausalLM(config)
-    elif request.param == "mixtral":
+    else:
         config = transformers.MixtralConfig(
-            num_key_value_heads=2, num_local_experts=4, max_position_embeddings=256, **common
+            num_key_value_heads=2, num_local_experts=4, num_experts_per_tok=2, **common
         )
         model = transformers.MixtralForCausalLM(config)
-    else:
-        config = transformers.T5Config(
-            vocab_size=259, d_model=32, d_kv=8, d_ff=48, num_layers=2, num_heads=4, decoder_start_token_id=0
-        )
-        model = transformers.T5ForConditionalGeneration(config)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.dim() > 1:
-                parameter.mul_(8)  # random ones are all but indifferent
-    return request.param, save(model, path)
+    return request.param, save(sharpened(model), path)
 
 
 @pytest.fixture
