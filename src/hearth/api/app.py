@@ -29,6 +29,8 @@ from hearth.errors import HearthError, NotFound
 
 log = logging.getLogger("hearth.api")
 
+_OPENAI = "/openai/"
+
 
 class _Operation:
     """A route, with what can be prepared of it."""
@@ -96,6 +98,8 @@ class Api:
                 reply = cors.preflight(scope["headers"], match)
             else:
                 reply = errors.not_found() if match is None else errors.method_not_allowed(method, match)
+                if path.startswith(_OPENAI):
+                    reply = refusals.unmatched(reply)
             await _send(send, reply, request_id, [])
             self._answered(method, path, "unmatched", reply.status, began, request_id)
             return

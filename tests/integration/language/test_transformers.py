@@ -36,9 +36,7 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         config = transformers.MistralConfig(num_key_value_heads=2, sliding_window=8, **common)
         model = transformers.MistralForCausalLM(config)
     else:
-        config = transformers.MixtralConfig(
-            num_key_value_heads=2, num_local_experts=4, num_experts_per_tok=2, **common
-        )
+        config = transformers.MixtralConfig(num_key_value_heads=2, num_local_experts=4, num_experts_per_tok=2, **common)
         model = transformers.MixtralForCausalLM(config)
     return request.param, save(sharpened(model), path)
 

@@ -57,6 +57,7 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     logprobs: bool | int | None = None
+    logit_bias: dict[str, float] | None = None
 
 
 class ChatBody(Generation, frozen=True, kw_only=True):
@@ -65,11 +66,14 @@ class ChatBody(Generation, frozen=True, kw_only=True):
     tools: list[dict[str, Any]] | None = None
     tool_choice: str | dict[str, Any] | None = None
     response_format: dict[str, Any] | None = None
+    functions: list[Any] | None = None
+    function_call: Any = None
 
 
 class CompletionBody(Generation, frozen=True, kw_only=True):
     prompt: str | list[Any] = ""
     echo: bool | None = None
+    best_of: int | None = None
     suffix: str | None = None
 
 

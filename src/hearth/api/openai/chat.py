@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from contextlib import aclosing
 from typing import Any
 
 from hearth import ids
@@ -24,13 +26,14 @@ from hearth.api.openai.refusals import CALLED
 from hearth.api.route import Route
 from hearth.domain.prediction import Prediction
 from hearth.service import language
-from hearth.service.language import Message, Speaker
+from hearth.service.language import Message
 
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 
 
 async def create(request: Request, body: ChatBody) -> ChatAnswer | Stream:
     count = calls.choices(body)
+    _check_tools(body)
     speaker = await request.services.language.find(request.account, body.model)
     asked = calls.asked(
         body,
@@ -40,9 +43,9 @@ async def create(request: Request, body: ChatBody) -> ChatAnswer | Stream:
         tool_choice=body.tool_choice,
     )
     input = language.chat(speaker, [_message(n, turn) for n, turn in enumerate(body.messages)], asked)
+    inputs = calls.several([input], count)
     if body.stream:
-        return await _streamed(request, body, speaker, input)
-    inputs = [input if "seed" not in input else {**input, "seed": input["seed"] + n} for n in range(count)]
+        return _streamed(request, body, await calls.begun(request, speaker, inputs))
     found = await calls.ended(request, speaker, inputs)
     return ChatAnswer(
         id=f"chatcmpl-{found[0].id}",
@@ -61,39 +64,46 @@ def _choice(index: int, prediction: Prediction, body: ChatBody) -> ChatChoice:
     return ChatChoice(index=index, message=Said(content=text), finish_reason=calls.finish_reason(prediction))
 
 
-async def _streamed(request: Request, body: ChatBody, speaker: Speaker, input: dict[str, Any]) -> Stream:
-    prediction = await calls.create(request, speaker, input, hold=None)
-    held: list[str] | None = [] if body.tools and body.tool_choice != "none" else None
-    """A call of a tool is told as one, so what may become one is held back to the end."""
+def _streamed(request: Request, body: ChatBody, predictions: list[Prediction]) -> Stream:
+    first = predictions[0]
+    may_call = bool(body.tools) and body.tool_choice != "none"
+    held = ["" if may_call else None for _ in predictions]
+    """A call of a tool is told as one: what may become one is held back. It is JSON, so other texts show themselves."""
     counted = body.stream_options is not None and body.stream_options.include_usage
 
-    def chunk(delta: Delta, finish_reason: str | None = None) -> bytes:
-        choice = ChatChunkChoice(index=0, delta=delta, finish_reason=finish_reason)
-        return calls.event(_chunk(prediction, body, [choice]))
+    def chunk(index: int, delta: Delta, finish_reason: str | None = None) -> bytes:
+        choice = ChatChunkChoice(index=index, delta=delta, finish_reason=finish_reason)
+        return calls.event(_chunk(first, body, [choice]))
 
-    def piece(text: str) -> bytes:
-        if held is None:
-            return chunk(Delta(content=text))
-        held.append(text)
-        return b""
+    def say(index: int, text: str) -> bytes:
+        before = held[index]
+        if before is None:
+            return chunk(index, Delta(content=text))
+        whole = held[index] = before + text
+        if whole.lstrip()[:1] in ("", "{"):
+            return b""
+        held[index] = None
+        return chunk(index, Delta(content=whole))
 
-    def end(final: Prediction) -> bytes:
-        parts, reason = [], calls.finish_reason(final)
-        if held:
-            called = _tool_call("".join(held), body, index=0)
+    def end(index: int, final: Prediction) -> bytes:
+        parts, reason, text = [], calls.finish_reason(final), held[index]
+        if text:
+            called = _tool_call(text, body, index=0)
             reason = reason if called is None else "tool_calls"
-            parts.append(chunk(Delta(content="".join(held)) if called is None else Delta(tool_calls=[called])))
-        parts.append(chunk(Delta(), reason))
-        if counted:
-            parts.append(calls.event(_chunk(prediction, body, [], calls.usage([final]))))
+            parts.append(chunk(index, Delta(content=text) if called is None else Delta(tool_calls=[called])))
+        parts.append(chunk(index, Delta(), reason))
         return b"".join(parts)
 
-    async def chunks() -> Any:
-        yield chunk(Delta(role="assistant", content=""))
-        async for part in calls.pieces(request, prediction, piece, end):
-            yield part
+    def close(finals: Sequence[Prediction]) -> bytes:
+        return calls.event(_chunk(first, body, [], calls.usage(finals))) if counted else b""
 
-    return Stream(chunks(), b"text/event-stream", 200, calls.headers(prediction))
+    async def chunks() -> Any:
+        yield b"".join(chunk(n, Delta(role="assistant", content="")) for n in range(len(predictions)))
+        async with aclosing(calls.stream(request, predictions, say, end, close)) as parts:
+            async for part in parts:
+                yield part
+
+    return Stream(chunks(), b"text/event-stream", 200, calls.headers(first))
 
 
 def _chunk(prediction: Prediction, body: ChatBody, choices: list[ChatChunkChoice], usage: Any = None) -> ChatChunk:
@@ -111,6 +121,8 @@ def _message(number: int, turn: TurnBody) -> Message:
     where = f"messages/{number}"
     if turn.role not in _ROLES:
         raise calls.wrong(where, f"{turn.role} is no role")
+    if turn.content is None and turn.role != "assistant":
+        raise calls.wrong(where, "content is missing")
     content, images = turn.content, []
     if isinstance(content, list):
         texts = []
@@ -133,6 +145,31 @@ def _message(number: int, turn: TurnBody) -> Message:
     )
 
 
+def _check_tools(body: ChatBody) -> None:
+    """Raises InvalidRequest."""
+    if body.functions or body.function_call is not None:
+        raise calls.wrong("functions", "send tools and tool_choice, which took their place")
+    choice = body.tool_choice
+    if choice is None or choice in ("none", "auto"):
+        return
+    if not body.tools:
+        raise calls.wrong("tool_choice", "there are no tools to choose from")
+    if isinstance(choice, dict):
+        function = choice.get("function")
+        name = function.get("name") if isinstance(function, dict) else None
+    else:
+        name = None if choice == "required" else choice
+        if name is None:
+            return
+    if name not in _offered(body):
+        raise calls.wrong("tool_choice", f"there is no tool named {name}")
+
+
+def _offered(body: ChatBody) -> set[str]:
+    functions = [tool.get("function") for tool in body.tools or ()]
+    return {str(function.get("name")) for function in functions if isinstance(function, dict)}
+
+
 def _schema(wanted: dict[str, Any] | None) -> dict[str, Any] | None:
     """The JSON schema that the answer must follow."""
     kind = (wanted or {}).get("type", "text")
@@ -151,12 +188,11 @@ def _tool_call(text: str, body: ChatBody, index: int | None = None) -> ToolCall 
     """The call that the text is, if it is one of a tool that was offered."""
     if not body.tools or body.tool_choice == "none":
         return None
-    offered = {tool.get("function", {}).get("name") for tool in body.tools}
     try:
         said = json.loads(text)
     except ValueError:
         return None
-    if not isinstance(said, dict) or said.get("name") not in offered:
+    if not isinstance(said, dict) or said.get("name") not in _offered(body):
         return None
     arguments = said.get("arguments", {})
     arguments = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)

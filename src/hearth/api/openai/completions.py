@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import aclosing
 from typing import Any
 
 from hearth.api.http import Request, Stream
@@ -11,7 +13,6 @@ from hearth.api.openai.refusals import CALLED
 from hearth.api.route import Route
 from hearth.domain.prediction import Prediction
 from hearth.service import language
-from hearth.service.language import Speaker
 
 MAX_TOKENS = 16
 """OpenAI's default."""
@@ -22,16 +23,15 @@ async def create(request: Request, body: CompletionBody) -> TextAnswer | Stream:
     count, prompts = calls.choices(body), _prompts(body)
     if body.suffix:
         raise calls.wrong("suffix", "not available here")
+    if body.best_of is not None and body.best_of != count:
+        raise calls.wrong("best_of", "answers are not ranked here: ask for n, and choose")
     speaker = await request.services.language.find(request.account, body.model)
     asked = calls.asked(body, max_tokens=MAX_TOKENS if body.max_tokens is None else body.max_tokens)
-    inputs = [language.completion(speaker, prompt, asked) for prompt in prompts]
-    if body.stream:
-        return await _streamed(request, body, speaker, inputs[0], prompts[0])
-    several = [
-        input if "seed" not in input else {**input, "seed": input["seed"] + n} for input in inputs for n in range(count)
-    ]
-    found = await calls.ended(request, speaker, several)
+    inputs = calls.several([language.completion(speaker, prompt, asked) for prompt in prompts], count)
     before = [prompt if body.echo else "" for prompt in prompts for _ in range(count)]
+    if body.stream:
+        return _streamed(request, body, await calls.begun(request, speaker, inputs), before)
+    found = await calls.ended(request, speaker, inputs)
     return TextAnswer(
         id=f"cmpl-{found[0].id}",
         created=int(found[0].created_at),
@@ -44,26 +44,27 @@ async def create(request: Request, body: CompletionBody) -> TextAnswer | Stream:
     )
 
 
-async def _streamed(
-    request: Request, body: CompletionBody, speaker: Speaker, input: dict[str, Any], prompt: str
-) -> Stream:
-    prediction = await calls.create(request, speaker, input, hold=None)
+def _streamed(request: Request, body: CompletionBody, predictions: list[Prediction], before: list[str]) -> Stream:
+    first = predictions[0]
     counted = body.stream_options is not None and body.stream_options.include_usage
 
-    def chunk(text: str, finish_reason: str | None = None) -> bytes:
-        return calls.event(_answer(prediction, body, [TextChoice(index=0, text=text, finish_reason=finish_reason)]))
+    def chunk(index: int, text: str, finish_reason: str | None = None) -> bytes:
+        return calls.event(_answer(first, body, [TextChoice(index=index, text=text, finish_reason=finish_reason)]))
 
-    def end(final: Prediction) -> bytes:
-        last = chunk("", calls.finish_reason(final))
-        return last + calls.event(_answer(prediction, body, [], calls.usage([final]))) if counted else last
+    def end(index: int, final: Prediction) -> bytes:
+        return chunk(index, "", calls.finish_reason(final))
+
+    def close(finals: Sequence[Prediction]) -> bytes:
+        return calls.event(_answer(first, body, [], calls.usage(finals))) if counted else b""
 
     async def chunks() -> Any:
         if body.echo:
-            yield chunk(prompt)
-        async for part in calls.pieces(request, prediction, chunk, end):
-            yield part
+            yield b"".join(chunk(n, text) for n, text in enumerate(before))
+        async with aclosing(calls.stream(request, predictions, chunk, end, close)) as parts:
+            async for part in parts:
+                yield part
 
-    return Stream(chunks(), b"text/event-stream", 200, calls.headers(prediction))
+    return Stream(chunks(), b"text/event-stream", 200, calls.headers(first))
 
 
 def _answer(prediction: Prediction, body: CompletionBody, choices: list[TextChoice], usage: Any = None) -> TextAnswer:
@@ -77,9 +78,8 @@ def _prompts(body: CompletionBody) -> list[str]:
     texts = [prompt for prompt in prompts if isinstance(prompt, str)]
     if len(texts) != len(prompts) or not texts:
         raise calls.wrong("prompt", "must be text, or a list of texts; numbers of tokens are not understood")
-    if len(texts) > (1 if body.stream else MOST_PROMPTS):
-        most = "a stream takes one prompt" if body.stream else f"at most {MOST_PROMPTS} prompts"
-        raise calls.wrong("prompt", most)
+    if len(texts) > MOST_PROMPTS:
+        raise calls.wrong("prompt", f"at most {MOST_PROMPTS} prompts")
     return texts
 
 

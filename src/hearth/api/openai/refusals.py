@@ -6,6 +6,8 @@ that header, for it would come again and be paid for again.
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from hearth import errors
@@ -24,6 +26,8 @@ _KINDS = {
 _NO_RETRY = (b"x-should-retry", b"false")
 _TOO_LONG = "E1002"
 """How language models say that the prompt does not fit (model-catalog.md 3.2)."""
+_CALLERS = re.compile(r"\bE1[01]\d\d\b")
+"""What they say of inputs that cannot be: the caller's mistake, not the model's."""
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -51,7 +55,11 @@ class ModelFailed(errors.HearthError):
 
     @property
     def status(self) -> int:
-        return 400 if self.too_long else 409 if self.prediction.phase is not Phase.FAILED else 500
+        return 400 if self.is_callers else 409 if self.prediction.phase is not Phase.FAILED else 500
+
+    @property
+    def is_callers(self) -> bool:
+        return _CALLERS.search(self.prediction.error or "") is not None
 
     @property
     def too_long(self) -> bool:
@@ -67,8 +75,11 @@ CALLED = (
 
 def told(error: errors.HearthError) -> Told:
     if isinstance(error, ModelFailed):
-        kind = "invalid_request_error" if error.too_long else "server_error"
-        return Told(error.message, kind, code="context_length_exceeded" if error.too_long else error.code)
+        if error.too_long:
+            return Told(error.message, "invalid_request_error", code="context_length_exceeded")
+        if error.is_callers:
+            return Told(error.message, "invalid_request_error", code=errors.InvalidRequest.code)
+        return Told(error.message, "server_error", code=error.code)
     message, parameter = error.message, None
     if isinstance(error, errors.InvalidRequest) and error.errors:
         message = "; ".join(e.detail for e in error.errors)
@@ -89,6 +100,14 @@ def reply(error: errors.HearthError) -> Reply:
     elif isinstance(error, ModelFailed) or _status(error) == 409:
         headers.append(_NO_RETRY)
     return Reply(_status(error), encoded(told(error)), headers=headers)
+
+
+def unmatched(reply: Reply) -> Reply:
+    """For a path or a method that is none of the operations: the same refusal in this shape."""
+    offered = "Of OpenAI's API, chat/completions, completions, embeddings and models are here."
+    detail = msgspec.json.decode(reply.body)["detail"]
+    told = Told(f"{detail} {offered}", "invalid_request_error", code="unknown_url")
+    return Reply(reply.status, encoded(told), headers=reply.headers)
 
 
 def unexpected(request_id: str) -> Reply:
