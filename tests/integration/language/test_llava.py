@@ -42,6 +42,13 @@ def test_a_picture_takes_the_place_of_its_token_and_is_seen(path: Path, tmp_path
     assert not np.allclose(scores[0], scores[1])
 
 
+def test_a_prompt_that_names_the_token_has_still_one_picture(path: Path, tmp_path: Path) -> None:
+    backend = Llava(path, slots=1)
+    state, tokens = backend.start([5, IMAGE, 6, IMAGE, 7], 64, picture(tmp_path, "red"))
+    assert tokens == [5, *[IMAGE] * PATCHES, 6, 7]
+    assert backend.feed([(state, tokens)]).shape[0] == 1
+
+
 async def test_a_question_is_answered(path: Path, tmp_path: Path) -> None:
     engine = load(Card(name="a/llava", kind="llava", template="<image>\n{prompt}"), {"MODEL_WEIGHTS": str(path)})
     try:

@@ -212,7 +212,8 @@ class Llava(Causal):
         vision, marker = self._model.config.vision_config, self._model.config.image_token_id
         patches = (vision.image_size // vision.patch_size) ** 2
         at = tokens.index(marker)
-        return state, [*tokens[:at], *[marker] * patches, *tokens[at + 1 :]]
+        after = [token for token in tokens[at + 1 :] if token != marker]  # a prompt may name it; there is one picture
+        return state, [*tokens[:at], *[marker] * patches, *after]
 
 
 def _layers(cache: Any) -> Layers:
