@@ -28,7 +28,8 @@ from .tokenizer import Tokenizer, from_folder, from_gguf
 
 SLOTS = 16
 CONTEXT = 4096
-BACKENDS = ("numpy", "transformers", "llama_cpp", "vllm")
+BACKENDS = {"numpy": "numpy", "transformers": "torch", "llama_cpp": "llama_cpp", "vllm": "vllm"}
+"""What can be chosen, and the module that it needs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +91,9 @@ def choose(path: Path, forced: str) -> str:
     if forced:
         if forced not in BACKENDS:
             raise ModelError(f"MODEL_BACKEND is {forced!r}: use one of {', '.join(BACKENDS)}")
+        if not _has(BACKENDS[forced]):
+            package = BACKENDS[forced].replace("llama_cpp", "llama-cpp-python")
+            raise ModelError(f"MODEL_BACKEND is {forced}, and the model's requirements have no {package}: add it")
         return forced
     if path.suffix == ".gguf":
         if _has("llama_cpp"):
