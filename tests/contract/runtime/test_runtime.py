@@ -292,9 +292,9 @@ async def test_a_model_cannot_hand_out_files_of_the_machine(models: Models, tmp_
                     inside = os.environ["HEARTH_OUT"] + "/innocent.txt"
                     os.symlink(path, inside)
                     path = inside
-                import sys
-                wrapper = next(m for m in list(sys.modules.values()) if getattr(m, "CHUNK_METRIC", None))
-                wrapper.TEXT = ""
+                import gc
+                names = (each for each in gc.get_objects() if type(each) is dict and "CHUNK_METRIC" in each)
+                next(wrapper for wrapper in names if "TEXT" in wrapper)["TEXT"] = ""
                 return ["hearth-out://" + path]
         """
     )
