@@ -33,7 +33,7 @@ demo: setup
 
 bench: setup
 	$(BIN)/python -m bench
-	@for suite in scale packing gaps batching language; do echo "== $$suite"; $(BIN)/python -m bench $$suite; done
+	@for suite in scale packing gaps batching language openai; do echo "== $$suite"; $(BIN)/python -m bench $$suite; done
 	$(BIN)/python -m bench boots
 
 soak: setup
