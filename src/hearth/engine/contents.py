@@ -10,11 +10,11 @@ import contextlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from weakref import WeakValueDictionary
 
 from hearth import ids
 from hearth.blobs.base import Blobs
 from hearth.domain.model import SourceFile
+from hearth.engine.turns import Turns
 
 LARGE = 1024 * 1024
 """Bytes. A smaller file costs no more than its link."""
@@ -24,7 +24,7 @@ _TEMPORARY = ".new-"
 class Contents:
     def __init__(self, folder: Path, blobs: Blobs) -> None:
         self._folder, self._blobs = folder.absolute(), blobs
-        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._turns = Turns()
 
     def sweep(self) -> None:
         """Remove what no version has, and what an interrupted run left half-made. Before anything is brought."""
@@ -39,20 +39,20 @@ class Contents:
             await self._blobs.fetch(file.key, target)
             return
         kept = self._folder / file.sha256
-        async with self._turn(file.sha256):
+        async with self._turns.of(file.sha256):
             if not await asyncio.to_thread(_link, kept, target):
                 await self._fetch(file, kept, target)
 
     async def drop(self, files: Iterable[SourceFile]) -> None:
         """After a version's folder has gone: remove the contents that no other has."""
         for sha256 in {file.sha256 for file in files}:
-            async with self._turn(sha256):
+            async with self._turns.of(sha256):
                 await asyncio.to_thread(_unlink_if_last, self._folder / sha256)
 
     async def tidy(self) -> None:
         """Remove the contents that no folder has any more."""
         for sha256 in await asyncio.to_thread(_single, self._folder):
-            async with self._turn(sha256):
+            async with self._turns.of(sha256):
                 await asyncio.to_thread(_unlink_if_last, self._folder / sha256)
 
     async def _fetch(self, file: SourceFile, kept: Path, target: Path) -> None:
@@ -63,13 +63,6 @@ class Contents:
             await asyncio.to_thread(_place, new, kept, target)
         finally:
             await asyncio.to_thread(new.unlink, missing_ok=True)
-
-    def _turn(self, sha256: str) -> asyncio.Lock:
-        """One at a time for each content."""
-        lock = self._turns.get(sha256)
-        if lock is None:
-            lock = self._turns[sha256] = asyncio.Lock()
-        return lock
 
 
 def _single(folder: Path) -> list[str]:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import shutil
 from collections.abc import Collection
 from pathlib import Path
 from typing import Protocol
+
+from hearth import ids
+from hearth.engine.turns import Turns
+
+_TEMPORARY = ".new-"
 
 
 class Shelf(Protocol):
@@ -20,7 +27,37 @@ class Shelf(Protocol):
         ...
 
 
-# For shelves that are folders of folders: the time of a folder tells its last use. They block.
+class Folders:
+    """For shelves that are folders of folders: one is there whole or not at all, and its time tells its last use."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._turns = Turns()
+
+    def turn(self, name: str) -> asyncio.Lock:
+        """One at a time for each folder: hold it while you make or use one."""
+        return self._turns.of(name)
+
+    def new(self) -> Path:
+        """A place beside the folders to make one in."""
+        return self._folder / f"{_TEMPORARY}{ids.random32()}"
+
+    def sweep(self) -> None:
+        """Remove what an interrupted run left half-made. Blocks."""
+        for left in self._folder.glob(f"{_TEMPORARY}*"):
+            shutil.rmtree(left, ignore_errors=True)
+
+    async def remove(self, name: str, before: float | None = None) -> bool:
+        """One folder, unless it has been used since `before`; whether it is gone."""
+        gone = self.new()
+        async with self.turn(name):
+            if not await asyncio.to_thread(_take_away, self._folder / name, gone, before):
+                return False
+        await asyncio.to_thread(shutil.rmtree, gone, ignore_errors=True)
+        return True
+
+
+# These block.
 
 
 def used(folder: Path) -> bool:
@@ -40,7 +77,7 @@ def unused(shelf: Path, before: float, but: Collection[str] = ()) -> list[str]:
     return [entry.name for entry in found if entry.stat().st_mtime < before]
 
 
-def take_away(folder: Path, to: Path, before: float | None) -> bool:
+def _take_away(folder: Path, to: Path, before: float | None) -> bool:
     """Rename it, unless it has been used since; whether that was done."""
     try:
         if before is not None and folder.stat().st_mtime >= before:

@@ -8,19 +8,16 @@ import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from weakref import WeakValueDictionary
 
 import msgspec
 
-from hearth import ids
 from hearth.blobs.base import Blobs
 from hearth.domain.model import SourceFile
 from hearth.engine.contents import Contents
-from hearth.engine.shelf import take_away, unused, used
+from hearth.engine.shelf import Folders, unused, used
 from hearth.errors import BuildFailed
 
 _PARALLEL = 16
-_TEMPORARY = ".new-"
 CONTENTS = "contents"
 """The folder of what versions share, beside theirs."""
 
@@ -35,19 +32,18 @@ class Sources:
     def __init__(self, folder: Path, blobs: Blobs) -> None:
         self._folder = folder
         self._contents = Contents(folder / CONTENTS, blobs)
-        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._folders = Folders(folder)
 
     def sweep(self) -> None:
         """Remove what an interrupted run left half-made."""
-        for left in self._folder.glob(f"{_TEMPORARY}*"):
-            shutil.rmtree(left, ignore_errors=True)
+        self._folders.sweep()
         self._contents.sweep()
 
     async def materialise(self, source: Sequence[SourceFile]) -> Path:
         """The folder with these files, made if need be. Raises NotFound for a blob that is gone."""
         key = digest(source)
         final = self._folder / key
-        async with self._turn(key):
+        async with self._folders.turn(key):
             if not await asyncio.to_thread(used, final):
                 await self._make(source, final)
         return final
@@ -64,23 +60,11 @@ class Sources:
 
     async def remove(self, name: str, before: float | None = None) -> bool:
         """One folder, unless it has been used since `before`; whether it is gone."""
-        async with self._turn(name):
-            gone = self._folder / f"{_TEMPORARY}{ids.random32()}"
-            if not await asyncio.to_thread(take_away, self._folder / name, gone, before):
-                return False
-        await asyncio.to_thread(shutil.rmtree, gone, ignore_errors=True)
-        return True
-
-    def _turn(self, key: str) -> asyncio.Lock:
-        """One at a time for each folder."""
-        lock = self._turns.get(key)
-        if lock is None:
-            lock = self._turns[key] = asyncio.Lock()
-        return lock
+        return await self._folders.remove(name, before)
 
     async def _make(self, source: Sequence[SourceFile], final: Path) -> None:
         """Beside its place and then renamed: the folder is there whole or not at all."""
-        new = self._folder / f"{_TEMPORARY}{ids.random32()}"
+        new = self._folders.new()
         try:
             await asyncio.to_thread(_folders, new, source)
             gate = asyncio.Semaphore(_PARALLEL)

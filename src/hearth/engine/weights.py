@@ -6,31 +6,26 @@ import asyncio
 import os
 import shutil
 from pathlib import Path
-from weakref import WeakValueDictionary
 
 from msgspec.structs import replace
 
-from hearth import ids
 from hearth.blobs.base import Blobs
 from hearth.domain.file import File, parse_reference, safe_name
 from hearth.domain.model import Recipe
-from hearth.engine.shelf import take_away, unused, used
+from hearth.engine.shelf import Folders, unused, used
 from hearth.errors import NotFound, SetupFailed
 from hearth.store.base import Store
-
-_TEMPORARY = ".new-"
 
 
 class Weights:
     def __init__(self, folder: Path, store: Store, blobs: Blobs) -> None:
         self._folder, self._store, self._blobs = folder.absolute(), store, blobs
         self._names: dict[str, str] = {}
-        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._folders = Folders(self._folder)
 
     def sweep(self) -> None:
         """Remove what an interrupted run left half-made."""
-        for left in self._folder.glob(f"{_TEMPORARY}*"):
-            shutil.rmtree(left, ignore_errors=True)
+        self._folders.sweep()
 
     async def placed(self, recipe: Recipe) -> Recipe:
         """The recipe with a local path for a reference to weights. Raises SetupFailed if they are gone."""
@@ -42,7 +37,7 @@ class Weights:
             raise SetupFailed("The trained weights of this version are gone.", hint="Train it again.")
         self._names[recipe.weights or ""] = file.sha256
         final = self._folder / file.sha256 / safe_name(file.name, "weights")
-        async with self._turn(file.sha256):
+        async with self._folders.turn(file.sha256):
             if not await asyncio.to_thread(final.is_file):
                 await self._make(file, final)
             await asyncio.to_thread(used, final.parent)
@@ -58,22 +53,11 @@ class Weights:
 
     async def remove(self, name: str, before: float) -> bool:
         """One of them, unless it has been asked for since; whether it is gone."""
-        async with self._turn(name):
-            gone = self._folder / f"{_TEMPORARY}{ids.random32()}"
-            if not await asyncio.to_thread(take_away, self._folder / name, gone, before):
-                return False
-        await asyncio.to_thread(shutil.rmtree, gone, ignore_errors=True)
-        return True
-
-    def _turn(self, sha256: str) -> asyncio.Lock:
-        lock = self._turns.get(sha256)
-        if lock is None:
-            lock = self._turns[sha256] = asyncio.Lock()
-        return lock
+        return await self._folders.remove(name, before)
 
     async def _make(self, file: File, final: Path) -> None:
         """Beside its place and then renamed: the file is there whole or not at all."""
-        new = self._folder / f"{_TEMPORARY}{ids.random32()}"
+        new = self._folders.new()
         try:
             await asyncio.to_thread(new.mkdir, parents=True)
             await self._blobs.fetch(file.key, new / final.name)
