@@ -1,7 +1,7 @@
 """Flan-T5 and LLaVA as they are pushed for real: with their own requirements, through Hearth, on tiny random weights.
 
 Their environment has torch. Without a GPU it comes from the folder of CPU wheels that PIP_FIND_LINKS names; where there
-is no such folder it would be gigabytes of CUDA, and these tests skip.
+is no such folder it would be gigabytes of CUDA. That and some minutes are why these tests run only if they are asked for.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ def has_wheel() -> bool:
 
 pytestmark = [
     pytest.mark.timeout(2 * PATIENCE),
+    pytest.mark.skipif("HEARTH_TEST_TORCH" not in os.environ, reason="minutes: HEARTH_TEST_TORCH=1 runs them"),
     pytest.mark.skipif(not has_wheel(), reason="PIP_FIND_LINKS names no folder with the packages' torch for CPUs"),
 ]
 

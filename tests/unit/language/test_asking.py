@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engine import Card, ModelError, UserError, load
+from engine import Card, ModelError, UserError, load, loading
 from engine.asking import request_of, stops_of
 from engine.loading import choose, find
 from engine.testing import random_gguf
@@ -99,7 +99,8 @@ def test_random_weights_are_loud(capsys: pytest.CaptureFixture[str]) -> None:
     assert "RANDOM WEIGHTS" in capsys.readouterr().out
 
 
-def test_a_backend_can_be_forced(tmp_path: Path) -> None:
+def test_a_backend_can_be_forced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loading, "_has", lambda module: module == "torch")
     assert choose(tmp_path / "m.gguf", "transformers") == "transformers"
     assert choose(tmp_path, "") == "transformers"
     with pytest.raises(ModelError, match="use one of numpy"):
