@@ -1,7 +1,7 @@
 """Flan-T5 and LLaVA as they are pushed for real: with their own requirements, through Hearth, on tiny random weights.
 
 Their environment has torch. Without a GPU it comes from the folder of CPU wheels that PIP_FIND_LINKS names; where there
-is no such folder it would be gigabytes of CUDA. That and some minutes are why these tests run only if they are asked for.
+is no such folder it would be gigabytes of CUDA, and these tests skip. They take minutes, so they have to be asked for.
 """
 
 from __future__ import annotations
