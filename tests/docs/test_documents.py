@@ -24,8 +24,8 @@ PAGES = sorted(
     for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/*/*.md"))
 )
 OURS = [page for page in PAGES if not page.startswith("examples/")]
-NOT_SETTINGS = {"HEARTH_CONFIG", "HEARTH_URL", "HEARTH_TOKEN", "HEARTH_CA"}
-"""Variables of the commands, and the one that names the settings file."""
+NOT_SETTINGS = {"HEARTH_CONFIG", "HEARTH_URL", "HEARTH_TOKEN", "HEARTH_CA", "HEARTH_TEST_TORCH"}
+"""Variables of the commands and of the tests, and the one that names the settings file."""
 LIMITS = {"README.md": 500, "docs/quickstart.md": 900, "ARCHITECTURE.md": 1800}
 
 _FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
