@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from .engine import Request
@@ -30,7 +31,7 @@ def request_of(inputs: Inputs, limit: tuple[str, int]) -> Request:
         system=inputs.get("system_prompt") or "",
         template=template or None,
         messages=messages_of(messages) if messages else None,
-        image=inputs.get("image"),
+        image=Path(image) if (image := inputs.get("image")) else None,
         shape=shape_of(inputs),
         params=Params(
             seed=secrets.randbelow(2**32) if seed is None else seed % 2**64,

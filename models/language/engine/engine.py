@@ -9,11 +9,10 @@ from typing import Any
 
 from .backends.base import Source
 from .errors import UserError
-from .grammar import Grammars, Shape
+from .grammar import Shape
 from .job import Job, Reason
 from .prompt import Chat, Message, formatted, told, transcript
 from .sampling import Params
-from .text import Text
 from .tokenizer import Tokenizer
 
 
@@ -53,6 +52,8 @@ class Generation:
         self.first_seconds: float | None = None
         """From the request to the first token."""
         self.seconds = 0.0
+        self.complete = True
+        """Whether the text is all that its grammar wants; one that ran out of tokens may not be."""
 
     async def __aiter__(self) -> AsyncIterator[str]:
         pieces = self._source.run(self._job)
@@ -61,17 +62,11 @@ class Generation:
                 self.seconds = time.perf_counter() - self._began
                 if self.first_seconds is None:
                     self.first_seconds = self.seconds
-                self.tokens, self.reason = piece.tokens, piece.ended
+                self.tokens, self.reason, self.complete = piece.tokens, piece.ended, piece.complete
                 if piece.text:
                     yield piece.text
         finally:
             await pieces.aclose()
-
-    @property
-    def complete(self) -> bool:
-        """Whether the text is all that its grammar wants; one that ran out of tokens may not be."""
-        constraint = self._job.constraint
-        return constraint is None or constraint.complete or constraint.ended or self.reason == "stop"
 
     @property
     def tokens_per_second(self) -> float:
@@ -90,7 +85,6 @@ class Engine:
         self.source, self.tokenizer = source, tokenizer
         self._template = template
         self._chat = self._chat_of(tokenizer)
-        self._grammars = Grammars(tokenizer, source.vocab)
 
     @property
     def has_chat(self) -> bool:
@@ -115,15 +109,13 @@ class Engine:
         )
 
     def generate(self, request: Request, prepared: Prepared | None = None) -> Generation:
-        """Begin to answer. Raises UserError for what can't be answered."""
+        """Begin to answer. Iterating raises UserError for what can't be answered."""
         prepared = prepared or self.prepare(request)
         job = Job(
             prompt=prepared.tokens,
             params=prepared.params,
-            ends=self.tokenizer.ends,
-            text=Text(self.tokenizer.piece, prepared.params.stop, lead=not prepared.is_answer),
+            lead=not prepared.is_answer,
             shape=request.shape,
-            constraint=None if self.source.constrains else self._grammars.constraint(request.shape),
             image=request.image,
         )
         return Generation(self.source, job)

@@ -9,6 +9,10 @@ class UserError(ValueError):
     def __init__(self, code: str, name: str, message: str) -> None:
         super().__init__(f"{code} {name}: {message}")
         self.code = code
+        self._parts = code, name, message
+
+    def __reduce__(self) -> tuple[type[UserError], tuple[str, str, str]]:
+        return UserError, self._parts
 
 
 class ModelError(RuntimeError):

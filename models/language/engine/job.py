@@ -1,4 +1,4 @@
-"""One generation, as the parts of the engine hand it to each other."""
+"""One generation, as the parts of the engine hand it to each other: plain data, which goes from process to process."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from .grammar import Constraint, Shape
+from .grammar import Shape
 from .sampling import Params
-from .text import Text
 
 Reason = Literal["stop", "length"]
 
@@ -19,14 +18,16 @@ class Piece(NamedTuple):
     text: str
     tokens: int
     ended: Reason | None = None
+    complete: bool = True
+    """At the end: the text is all that its grammar wants; one that ran out of tokens may not be."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Job:
     prompt: Sequence[int]
     params: Params
-    ends: frozenset[int]
-    text: Text
+    lead: bool = True
+    """False: a blank at the very beginning is the tokenizer's, and no part of the text."""
     shape: Shape
-    constraint: Constraint | None = None
     image: Any = None
+    """A picture's path."""

@@ -18,8 +18,9 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from .apart import Process
 from .backends.base import Backend, Source
 from .engine import Engine
 from .errors import ModelError
@@ -30,6 +31,7 @@ SLOTS = 16
 CONTEXT = 4096
 BACKENDS = {"numpy": "numpy", "transformers": "torch", "llama_cpp": "llama_cpp", "vllm": "vllm"}
 """What can be chosen, and the module that it needs."""
+Kind = Literal["causal", "seq2seq", "llava"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +46,7 @@ class Card:
     """A format string for prompts; None: the chat template that comes with the weights."""
     weights: Path | None = None
     """Weights that come with the package."""
-    kind: Literal["causal", "seq2seq", "llava"] = "causal"
+    kind: Kind = "causal"
 
 
 def load(card: Card, environment: Mapping[str, str] = os.environ) -> Engine:
@@ -58,9 +60,9 @@ def load(card: Card, environment: Mapping[str, str] = os.environ) -> Engine:
     name = choose(path, environment.get("MODEL_BACKEND", ""))
     slots = int(environment.get("MODEL_SLOTS", SLOTS))
     context = int(environment.get("MODEL_CONTEXT", CONTEXT))
-    source, tokenizer = _opened(name, path, slots, context, card)
+    source, words = _opened(name, path, slots, context, card.kind)
     print(f"{card.name}: {path.name} by {name}, {slots} at a time, {source.context} tokens of context")
-    return Engine(source, tokenizer, template=card.template)
+    return Engine(source, words, template=card.template)
 
 
 def find(card: Card, environment: Mapping[str, str]) -> Path | None:
@@ -102,7 +104,18 @@ def choose(path: Path, forced: str) -> str:
     return "vllm" if _has("vllm") and _has_gpu() else "transformers"
 
 
-def _opened(name: str, path: Path, slots: int, context: int, card: Card) -> tuple[Source, Tokenizer]:
+def _opened(name: str, path: Path, slots: int, context: int, kind: Kind) -> tuple[Source, Tokenizer]:
+    if name == "vllm":  # which has a process of its own
+        from .backends.vllm import Vllm
+
+        words = tokenizer(path)
+        return Vllm(path, words, slots=slots), words
+    process = Process(scheduler, name, path, slots, context, kind)
+    words = tokenizer(path)  # while the model is loaded there
+    return process.wait(), words
+
+
+def backend(name: str, path: Path, slots: int, context: int, kind: Kind) -> Backend:
     if name == "numpy":
         from .backends.numpy_llama import LARGEST, NumpyLlama
         from .gguf import File
@@ -110,21 +123,29 @@ def _opened(name: str, path: Path, slots: int, context: int, card: Card) -> tupl
         file = File(path)
         if path.stat().st_size > LARGEST:
             print(f"{path.name} is large for numpy: install llama-cpp-python, and it is many times as quick")
-        return Scheduler(NumpyLlama(file, slots=slots)), from_gguf(file)
+        return NumpyLlama(file, slots=slots)
     if name == "llama_cpp":
         from .backends.llama_cpp import LlamaCpp
-        from .gguf import File
 
-        return Scheduler(LlamaCpp(path, slots=slots, context=context)), from_gguf(File(path))
-    if name == "vllm":
-        from .backends.vllm import Vllm
-
-        return Vllm(path, slots=slots), from_folder(path)
+        return LlamaCpp(path, slots=slots, context=context)
     from .backends import transformers
 
     kinds = {"causal": transformers.Causal, "seq2seq": transformers.Seq2Seq, "llava": transformers.Llava}
-    backend: Backend = kinds[card.kind](path, slots=slots)
-    return Scheduler(backend), from_folder(path)
+    made: Backend = kinds[kind](path, slots=slots)
+    return made
+
+
+def scheduler(*given: Any) -> Scheduler:
+    """What the model's process runs: `backend` with a tokenizer above it."""
+    return Scheduler(backend(*given), tokenizer(given[1]))
+
+
+def tokenizer(path: Path) -> Tokenizer:
+    if path.suffix == ".gguf":
+        from .gguf import File
+
+        return from_gguf(File(path))
+    return from_folder(path)
 
 
 def _weights(path: Path) -> Path:

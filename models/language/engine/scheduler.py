@@ -1,4 +1,4 @@
-"""Continuous batching: one thread that steps all sequences of a backend together.
+"""Continuous batching: all sequences of a backend are stepped together.
 
 A job joins at the next step when a slot is free, leaves at the token that ends it, and gives its slot back at the
 next token when nobody wants it any more. Prompts are fed in chunks, few at a time, beside what already generates.
@@ -6,15 +6,15 @@ next token when nobody wants it any more. Prompts are fed in chunks, few at a ti
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from .backends.base import Backend
+from .grammar import Constraint, Grammars
 from .job import Job, Piece, Reason
 from .sampling import Sampler
+from .text import Text
+from .tokenizer import Tokenizer
 
 PROMPTS_AT_ONCE = 4
 """Chunks of prompts in one step: what waits for its first token, and what waits for its next, both get on."""
@@ -22,169 +22,127 @@ PROMPTS_AT_ONCE = 4
 Word = Piece | Exception
 
 
-class Running:
-    """A job with what it needs in the thread."""
+class Sequence:
+    """A job on its way to becoming a text."""
 
-    def __init__(self, job: Job) -> None:
-        self.job = job
-        self.loop = asyncio.get_running_loop()
-        self.words: asyncio.Queue[Word] = asyncio.Queue()
-        self.abandoned = False
+    def __init__(self, key: int, job: Job, constraint: Constraint | None) -> None:
+        self.key, self.job, self.constraint = key, job, constraint
         self.state: Any = None
         self.pending: list[int] = []
         self.made = 0
+        self.sampler: Sampler
+        self.text: Text
 
 
 class Scheduler:
-    """Runs jobs on a backend. A `Source`."""
+    """Runs jobs on a backend. Called by one thread only, but for `prepare`."""
 
-    constrains = False
+    def __init__(self, backend: Backend, tokenizer: Tokenizer) -> None:
+        self.backend, self._tokenizer = backend, tokenizer
+        self._grammars = Grammars(tokenizer, backend.vocab)
+        self._waiting: deque[Sequence] = deque()
+        self._active: list[Sequence] = []
+        self._said: list[tuple[int, Word]] = []
 
-    def __init__(self, backend: Backend) -> None:
-        self._backend = backend
-        self.name, self.context, self.vocab, self.slots = backend.name, backend.context, backend.vocab, backend.slots
-        self._wake = threading.Condition()
-        self._inbox: deque[Running] = deque()
-        self._closed = False
-        self._active: list[Running] = []
-        self._samplers: dict[Running, Sampler] = {}
-        self._said: list[tuple[Running, Word]] = []
-        self._thread = threading.Thread(target=self._run, name="generation", daemon=True)
-        self._thread.start()
-
-    async def run(self, job: Job) -> AsyncIterator[Piece]:
-        sequence = Running(job)
-        with self._wake:
-            if self._closed:
-                raise RuntimeError("the model is closed")
-            self._inbox.append(sequence)
-            self._wake.notify()
-        try:
-            while True:
-                word = await sequence.words.get()
-                if isinstance(word, Exception):
-                    raise word
-                yield word
-                if word.ended:
-                    return
-        finally:
-            sequence.abandoned = True
-
-    def close(self) -> None:
-        with self._wake:
-            self._closed = True
-            self._wake.notify()
-        self._thread.join()
-        self._backend.close()
+    def prepare(self, key: int, job: Job) -> Sequence:
+        """What takes its time and needs no model: a grammar is read. From any thread. Raises UserError."""
+        return Sequence(key, job, self._grammars.constraint(job.shape))
 
     @property
-    def running(self) -> int:
-        """Sequences that hold a slot."""
-        return len(self._active)
+    def busy(self) -> bool:
+        return bool(self._active or self._waiting or self._said)
 
-    def _run(self) -> None:
-        waiting: deque[Running] = deque()
-        while True:
-            with self._wake:
-                self._wake.wait_for(lambda: self._inbox or waiting or self._active or self._closed)
-                waiting.extend(self._inbox)
-                self._inbox.clear()
-                if self._closed:
-                    break
-            for sequence in [s for s in self._active if s.abandoned]:
-                self._leave(sequence)
-            while waiting and len(self._active) < self._backend.slots:
-                self._join(waiting.popleft())
-            self._step()
-            self._hand_over()
-        for sequence in [*self._active, *waiting]:
-            self._said.append((sequence, RuntimeError("the model was closed")))
-        self._hand_over()
+    def refuse(self, key: int, error: Exception) -> None:
+        """Tell with the next step that there will be no text."""
+        self._said.append((key, error))
 
-    def _join(self, sequence: Running) -> None:
-        job = sequence.job
-        if sequence.abandoned:
-            return
-        room = len(job.prompt) + job.params.max_tokens
-        try:
-            sequence.state, sequence.pending = self._backend.start(job.prompt, room, job.image)
-        except Exception as error:  # noqa: BLE001 - the library's: it ends this job, not the thread
-            self._said.append((sequence, error))
-            return
-        self._samplers[sequence] = Sampler(job.params, job.prompt, self._backend.vocab, job.ends)
-        self._active.append(sequence)
+    def add(self, sequence: Sequence) -> None:
+        self._waiting.append(sequence)
 
-    def _leave(self, sequence: Running) -> None:
-        self._active.remove(sequence)
-        del self._samplers[sequence]
-        self._backend.end(sequence.state)
+    def drop(self, key: int) -> None:
+        """Nobody wants it any more."""
+        self._waiting = deque(s for s in self._waiting if s.key != key)
+        for sequence in [s for s in self._active if s.key == key]:
+            self._leave(sequence)
 
-    def _step(self) -> None:
-        """Feed each sequence what it waits for; draw a token for those that are through their prompt."""
+    def step(self) -> list[tuple[int, Word]]:
+        """Feed each sequence what it waits for; draw a token for those that are through their prompt. What each said,
+        by its key."""
+        while self._waiting and len(self._active) < self.backend.slots:
+            self._join(self._waiting.popleft())
         work, prompts = [], 0
         for sequence in self._active:
             long = len(sequence.pending) > 1
             if not long or prompts < PROMPTS_AT_ONCE:
-                work.append((sequence, sequence.pending[: self._backend.chunk]))
+                work.append((sequence, sequence.pending[: self.backend.chunk]))
                 prompts += long
-        if not work:
-            return
+        if work:
+            self._feed(work)
+        said, self._said = self._said, []
+        return said
+
+    def close(self) -> None:
+        self.backend.close()
+
+    def _join(self, sequence: Sequence) -> None:
+        job, ends = sequence.job, self._tokenizer.ends
+        room = len(job.prompt) + job.params.max_tokens
         try:
-            scores = self._backend.feed([(sequence.state, tokens) for sequence, tokens in work])
-        except Exception as error:  # noqa: BLE001 - the library's: all that it held are lost, the thread is not
+            sequence.state, sequence.pending = self.backend.start(job.prompt, room, job.image)
+        except Exception as error:  # noqa: BLE001 - the library's: it ends this job, not the model
+            self._said.append((sequence.key, error))
+            return
+        sequence.sampler = Sampler(job.params, job.prompt, self.backend.vocab, ends)
+        sequence.text = Text(self._tokenizer.piece, job.params.stop, lead=job.lead)
+        self._active.append(sequence)
+
+    def _leave(self, sequence: Sequence) -> None:
+        self._active.remove(sequence)
+        self.backend.end(sequence.state)
+
+    def _feed(self, work: list[tuple[Sequence, list[int]]]) -> None:
+        try:
+            scores = self.backend.feed([(sequence.state, tokens) for sequence, tokens in work])
+        except Exception as error:  # noqa: BLE001 - the library's: all that it held are lost, the model is not
             for sequence, _ in work:
                 self._fail(sequence, error)
             return
         for (sequence, tokens), row in zip(work, scores, strict=True):
             sequence.pending = sequence.pending[len(tokens) :]
-            if sequence.pending or sequence.abandoned:
+            if sequence.pending:
                 continue
             try:
                 self._say(sequence, self._draw(sequence, row))
             except (ArithmeticError, RuntimeError, ValueError) as error:
                 self._fail(sequence, error)
 
-    def _draw(self, sequence: Running, scores: Any) -> int:
-        constraint = sequence.job.constraint
-        token = self._samplers[sequence].next(scores, constraint.allowed() if constraint else None)
-        if constraint and token not in sequence.job.ends:
+    def _draw(self, sequence: Sequence, scores: Any) -> int:
+        constraint = sequence.constraint
+        token = sequence.sampler.next(scores, constraint.allowed() if constraint else None)
+        if constraint and token not in self._tokenizer.ends:
             constraint.advance(token)
         return token
 
-    def _say(self, sequence: Running, token: int) -> None:
-        job, text = sequence.job, ""
+    def _say(self, sequence: Sequence, token: int) -> None:
+        params, constraint, text = sequence.job.params, sequence.constraint, ""
         ended: Reason | None = None
-        if token in job.ends:
+        if token in self._tokenizer.ends:
             ended = "stop"
         else:
             sequence.made += 1
             sequence.pending = [token]
-            text = job.text.push(token, may_stop=sequence.made >= job.params.min_tokens)
-            if job.text.stopped or (job.constraint and job.constraint.ended):
+            text = sequence.text.push(token, may_stop=sequence.made >= params.min_tokens)
+            if sequence.text.stopped or (constraint and constraint.ended):
                 ended = "stop"
-            elif sequence.made >= job.params.max_tokens:
+            elif sequence.made >= params.max_tokens:
                 ended = "length"
+        complete = True
         if ended:
-            text += job.text.finish()
+            text += sequence.text.finish()
+            complete = constraint is None or ended == "stop" or constraint.complete
             self._leave(sequence)
-        self._said.append((sequence, Piece(text, sequence.made, ended)))
+        self._said.append((sequence.key, Piece(text, sequence.made, ended, complete)))
 
-    def _fail(self, sequence: Running, error: Exception) -> None:
-        self._said.append((sequence, error))
+    def _fail(self, sequence: Sequence, error: Exception) -> None:
+        self._said.append((sequence.key, error))
         self._leave(sequence)
-
-    def _hand_over(self) -> None:
-        """Everything that this step said, in one wake-up for each event loop."""
-        said, self._said = self._said, []
-        for loop in {sequence.loop for sequence, _ in said}:
-            words = [(sequence, word) for sequence, word in said if sequence.loop is loop]
-            try:
-                loop.call_soon_threadsafe(_put, words)
-            except RuntimeError:  # the loop is closed: nobody listens any more
-                for sequence, _ in words:
-                    sequence.abandoned = True
-
-
-def _put(words: Sequence[tuple[Running, Word]]) -> None:
-    for sequence, word in words:
-        sequence.words.put_nowait(word)

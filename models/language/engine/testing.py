@@ -1,14 +1,19 @@
-"""Tiny models of random weights, for tests: a GGUF file in the format that the real ones have."""
+"""For tests: tiny models of random weights, in a GGUF file of the format that the real ones have; and the model's
+process as a thread."""
 
 from __future__ import annotations
 
+import multiprocessing
 import struct
+import threading
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from .apart import Apart, serve
 from .gguf import F16, F32, Q8_0
+from .scheduler import Scheduler
 from .tokenizer import byte_names
 
 TEMPLATE = (
@@ -17,6 +22,13 @@ TEMPLATE = (
 )
 SPECIALS = ("<|end|>", "<|system|>", "<|user|>", "<|assistant|>", "<|tool|>")
 _KINDS = {bool: 7, int: 4, float: 6, str: 8}
+
+
+def beside(scheduler: Scheduler) -> Apart:
+    """The scheduler in a thread of this process, behind the same connection."""
+    ours, theirs = multiprocessing.Pipe()
+    threading.Thread(target=serve, args=(theirs, scheduler), name="model", daemon=True).start()
+    return Apart(ours).wait()
 
 
 def random_gguf(

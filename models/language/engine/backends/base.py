@@ -45,8 +45,6 @@ class Source(Protocol):
     context: int
     vocab: int
     slots: int
-    constrains: bool
-    """It sees to `Job.shape` by itself; otherwise it needs `Job.constraint`."""
 
     def run(self, job: Job) -> AsyncIterator[Piece]:
         """The text of a job as it is made, `Piece.ended` in the last. Closing the iterator ends the job."""

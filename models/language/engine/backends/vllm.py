@@ -18,6 +18,8 @@ from vllm import sampling_params as options
 from ..grammar import Shape
 from ..job import Job, Piece, Reason
 from ..sampling import GREEDY, Params
+from ..text import Text
+from ..tokenizer import Tokenizer
 
 _LEAST = 1e-6
 """vLLM refuses a top_p of 0, which means the likeliest token only."""
@@ -27,9 +29,9 @@ class Vllm:
     """A `Source` of its own: no scheduler of ours above it."""
 
     name = "vllm"
-    constrains = True
 
-    def __init__(self, path: Path, *, slots: int) -> None:
+    def __init__(self, path: Path, tokenizer: Tokenizer, *, slots: int) -> None:
+        self._tokenizer = tokenizer
         arguments = vllm.AsyncEngineArgs(
             model=str(path), max_num_seqs=slots, tensor_parallel_size=max(torch.cuda.device_count(), 1)
         )
@@ -39,23 +41,25 @@ class Vllm:
         self._ids = itertools.count()
 
     async def run(self, job: Job) -> AsyncIterator[Piece]:
-        sampling = vllm.SamplingParams(**arguments(job.params, job.shape, job.ends))
+        ends = self._tokenizer.ends
+        written = Text(self._tokenizer.piece, job.params.stop, lead=job.lead)
+        sampling = vllm.SamplingParams(**arguments(job.params, job.shape, ends))
         name, seen, ended = f"job-{next(self._ids)}", 0, False
         try:
             async for output in self._engine.generate({"prompt_token_ids": list(job.prompt)}, sampling, name):
                 answer, text = output.outputs[0], ""
                 for token in answer.token_ids[seen:]:
                     seen += 1
-                    if token not in job.ends and not job.text.stopped:
-                        text += job.text.push(token, may_stop=seen >= job.params.min_tokens)
+                    if token not in ends and not written.stopped:
+                        text += written.push(token, may_stop=seen >= job.params.min_tokens)
                 reason: Reason | None = None
-                if job.text.stopped or answer.finish_reason == "stop":
+                if written.stopped or answer.finish_reason == "stop":
                     reason = "stop"
                 elif answer.finish_reason is not None:
                     reason = "length"
                 ended = answer.finish_reason is not None
-                count = seen - sum(token in job.ends for token in answer.token_ids)
-                yield Piece(text + (job.text.finish() if reason else ""), count, reason)
+                count = seen - sum(token in ends for token in answer.token_ids)
+                yield Piece(text + (written.finish() if reason else ""), count, reason)
                 if reason:
                     return
         finally:

@@ -1,0 +1,244 @@
+"""The model in a process of its own, which does nothing but step it.
+
+Python runs one thread at a time: beside the event loop that hands on every token, and whatever else the caller does,
+a model of small matrices would wait for its turn again and again. So the two processes share a socket: jobs go one
+way, and what a step said, all of it in one message, comes back the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Self
+
+from .errors import ModelError, UserError
+from .job import Job, Piece
+from .scheduler import Scheduler, Word
+
+CLOSE_PATIENCE = 5.0
+"""Seconds for the process to end by itself."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What a model says of itself once it is loaded."""
+
+    name: str
+    context: int
+    vocab: int
+    slots: int
+
+
+# There
+
+
+def serve(connection: Connection, scheduler: Scheduler) -> None:
+    """Runs what comes through the connection, until its other end is closed."""
+    backend = scheduler.backend
+    connection.send(Facts(name=backend.name, context=backend.context, vocab=backend.vocab, slots=backend.slots))
+    inbox: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+    threading.Thread(target=_receive, args=(connection, scheduler, inbox), name="jobs", daemon=True).start()
+    try:
+        while True:
+            while not inbox.empty() or not scheduler.busy:
+                asked = inbox.get()
+                if asked is None:
+                    return
+                asked()
+            if said := scheduler.step():
+                connection.send([(key, _portable(word)) for key, word in said])
+    except OSError:  # nobody listens any more
+        return
+    finally:
+        scheduler.close()
+
+
+def _receive(connection: Connection, scheduler: Scheduler, inbox: queue.SimpleQueue[Any]) -> None:
+    """Always reads, and never writes: so the other side, which does both, never waits for long."""
+    try:
+        while True:
+            key, job = connection.recv()
+            if job is None:
+                inbox.put(partial(scheduler.drop, key))
+                continue
+            try:
+                inbox.put(partial(scheduler.add, scheduler.prepare(key, job)))
+            except Exception as error:  # noqa: BLE001 - it ends this job, not the model
+                inbox.put(partial(scheduler.refuse, key, error))
+    except (EOFError, OSError):
+        inbox.put(None)
+
+
+def main(descriptor: int) -> None:
+    """The process: loads what it is told to, and serves it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: the caller closes the socket when it is done
+    with Connection(descriptor) as connection:
+        load, arguments = connection.recv()
+        try:
+            scheduler = load(*arguments)
+        except Exception as error:  # noqa: BLE001 - the caller raises it
+            connection.send(_portable(error))
+            return
+        serve(connection, scheduler)
+
+
+def _portable(word: Any) -> Any:
+    """An error of a library is told by its name and words: the other side has no need for the library."""
+    if not isinstance(word, Exception) or isinstance(word, UserError | ModelError):
+        return word
+    return _Foreign(type(word).__name__, str(word))
+
+
+@dataclass(frozen=True)
+class _Foreign:
+    kind: str
+    text: str
+
+    def error(self) -> Exception:
+        made: Exception = type(self.kind, (RuntimeError,), {"__module__": "builtins"})(self.text)
+        return made
+
+
+# Here
+
+
+class Apart:
+    """A `Source`: hands jobs to the other side of a connection. Belongs to one thread."""
+
+    def __init__(self, connection: Connection, died: Callable[[], None] = lambda: None) -> None:
+        """`died`: called when the other side is gone, though nobody closed it."""
+        self._connection, self._died = connection, died
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._keys = itertools.count()
+        self._listening: dict[int, asyncio.Queue[Word]] = {}
+        self._closed = False
+
+    def wait(self) -> Self:
+        """Until the model is loaded. Raises what that raised. Nothing can be run before."""
+        try:
+            facts = _opened(self._connection.recv())
+        except EOFError:
+            self._died()
+            raise ModelError("the model's process ended while it was loaded") from None
+        if isinstance(facts, Exception):
+            raise facts
+        self.name, self.context, self.vocab, self.slots = facts.name, facts.context, facts.vocab, facts.slots
+        return self
+
+    async def run(self, job: Job) -> AsyncIterator[Piece]:
+        self._attach()
+        key, words = next(self._keys), asyncio.Queue[Word]()
+        self._listening[key] = words
+        try:
+            self._send(key, job)
+            while True:
+                word = await words.get()
+                if isinstance(word, Exception):
+                    raise word
+                yield word
+                if word.ended:
+                    return
+        finally:
+            if self._listening.pop(key, None) is not None:
+                self._send(key, None)
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.remove_reader(self._connection.fileno())
+        self._connection.close()
+        self._give_up()
+
+    def _attach(self) -> None:
+        """Hear of news in the event loop that runs."""
+        loop = asyncio.get_running_loop()
+        if self._closed:
+            raise RuntimeError("the model is closed")
+        if loop is not self._loop:
+            if self._loop is not None and not self._loop.is_closed():
+                self._loop.remove_reader(self._connection.fileno())
+            loop.add_reader(self._connection.fileno(), self._read)
+            self._loop = loop
+
+    def _send(self, key: int, job: Job | None) -> None:
+        try:
+            self._connection.send((key, job))
+        except OSError:
+            self._lost()
+
+    def _read(self) -> None:
+        """One message: the loop calls again if there are more."""
+        try:
+            said = self._connection.recv()
+        except (EOFError, OSError):
+            self._lost()
+            return
+        for key, word in said:
+            word = _opened(word)
+            if (words := self._listening.get(key)) is None:
+                continue  # it was dropped, and did not know yet
+            if isinstance(word, Exception) or word.ended:
+                del self._listening[key]
+            words.put_nowait(word)
+
+    def _lost(self) -> None:
+        if not self._closed:
+            self.close()
+            self._died()
+
+    def _give_up(self) -> None:
+        for words in self._listening.values():
+            words.put_nowait(RuntimeError("the model was closed"))
+        self._listening.clear()
+
+
+def _opened(word: Any) -> Any:
+    return word.error() if isinstance(word, _Foreign) else word
+
+
+class Process(Apart):
+    """The model in a child process, which ends with this one. If it ends by itself, this process ends in the same way:
+    whoever watches over it sees that it ran out of memory, say, and starts another."""
+
+    def __init__(self, load: Callable[..., Scheduler], *arguments: Any) -> None:
+        """`load` makes the scheduler there: a function of a module of this package."""
+        ours, theirs = socket.socketpair()
+        root, package = Path(__file__).parent.parent, __name__.partition(".")[0]
+        code = f"import sys; sys.path.insert(0, {str(root)!r}); from {package}.apart import main; main({theirs.fileno()})"
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", code], pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL
+            )
+        connection = Connection(ours.detach())
+        connection.send((load, arguments))
+        super().__init__(connection, self._follow)
+
+    def close(self) -> None:
+        super().close()
+        try:
+            self._process.wait(CLOSE_PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _follow(self) -> None:
+        code = self._process.wait()
+        sys.stderr.write(f"the model's process ended with {code}\n")
+        sys.stderr.flush()
+        if code < 0:
+            os.kill(os.getpid(), -code)
+        os._exit(code or 1)
