@@ -25,6 +25,26 @@ _CACHED = 48 << 20
 _TILE = 8
 
 
+class Arena:
+    """Memory for all weights in one piece. Linux maps it in pages of 2 MB (numpy asks for that from 4 MB on): in small
+    ones a processor takes longer to find a weight than to read it."""
+
+    def __init__(self, numbers: int) -> None:
+        self._free = np.empty(numbers, np.float32)
+
+    def keep(self, *matrices: Floats) -> Floats:
+        """Several with rows of the same length as one, and on its side: a row of numbers times that is the quicker
+        product."""
+        width, heights = matrices[0].shape[-1], [len(matrix) for matrix in matrices]
+        kept = self._free[: width * sum(heights)].reshape(width, -1)
+        self._free = self._free[kept.size :]
+        at = 0
+        for matrix, height in zip(matrices, heights, strict=True):
+            kept[:, at : at + height] = matrix.T
+            at += height
+        return kept
+
+
 class State:
     """Keys and values of one sequence, by layer."""
 
@@ -51,14 +71,15 @@ class NumpyLlama:
         self._embedding = file.read("token_embd.weight")
         self.vocab, width = self._embedding.shape
         self._size = int(settings.get("llama.attention.key_length", width // self._heads))
-        self._output = file.read("output.weight") if "output.weight" in file.tensors else self._embedding
+        arena = Arena(self._embedding.size + sum(math.prod(tensor.shape) for tensor in file.tensors.values()))
+        self._output = arena.keep(file.read("output.weight") if "output.weight" in file.tensors else self._embedding)
         self._norm = file.read("output_norm.weight")
-        self._blocks = [self._block(file, n) for n in range(self._layers)]
+        self._blocks = [self._block(file, n, arena) for n in range(self._layers)]
         weights = sum(matrix.nbytes for block in self._blocks for matrix in block.values())
         self._tile = 1 if weights <= _CACHED else _TILE
         self._cos, self._sin = self._turns(file)
 
-    def _block(self, file: File, number: int) -> dict[str, Floats]:
+    def _block(self, file: File, number: int, arena: Arena) -> dict[str, Floats]:
         """One layer, with matrices of the same input in one."""
 
         def read(name: str) -> Floats:
@@ -67,11 +88,11 @@ class NumpyLlama:
         q, k = in_halves(read("attn_q"), self._heads), in_halves(read("attn_k"), self._kv)
         return {
             "attn_norm": read("attn_norm"),
-            "qkv": np.concatenate([q, k, read("attn_v")]),
-            "attn_output": read("attn_output"),
+            "qkv": arena.keep(q, k, read("attn_v")),
+            "attn_output": arena.keep(read("attn_output")),
             "ffn_norm": read("ffn_norm"),
-            "gate_up": np.concatenate([read("ffn_gate"), read("ffn_up")]),
-            "ffn_down": read("ffn_down"),
+            "gate_up": arena.keep(read("ffn_gate"), read("ffn_up")),
+            "ffn_down": arena.keep(read("ffn_down")),
         }
 
     def _turns(self, file: File) -> tuple[Floats, Floats]:
@@ -104,7 +125,8 @@ class NumpyLlama:
         for number, block in enumerate(self._blocks):
             mixed = self._product(self._normal(x, block["attn_norm"]), block["qkv"], long)
             x = x + self._product(self._attended(number, mixed, cos, sin, spans), block["attn_output"], long)
-            gate, up = np.split(self._product(self._normal(x, block["ffn_norm"]), block["gate_up"], long), 2, axis=1)
+            both = self._product(self._normal(x, block["ffn_norm"]), block["gate_up"], long)
+            gate, up = both[:, : both.shape[1] // 2], both[:, both.shape[1] // 2 :]
             x = x + self._product(gate / (1 + np.exp(-gate)) * up, block["ffn_down"], long)
         for state, begin, end in spans:
             state.length += end - begin
@@ -136,21 +158,22 @@ class NumpyLlama:
         return out
 
     def _normal(self, x: Floats, weight: Floats) -> Floats:
-        return x / np.sqrt(np.square(x).mean(axis=-1, keepdims=True) + self._epsilon) * weight
+        squares = np.add.reduce(x * x, axis=-1, keepdims=True) / np.float32(x.shape[-1])
+        return x / np.sqrt(squares + self._epsilon) * weight
 
     def _product(self, x: Floats, weight: Floats, long: Sequence[tuple[int, int]] = ()) -> Floats:
         """x times the matrix. `long`: the rows of each prompt, behind the single ones; products of other sizes are
         rounded in other ways, so none is computed together with what happens to be beside it."""
         singles = long[0][0] if long else len(x)
-        out = np.empty((len(x), len(weight)), np.float32)
+        out = np.empty((len(x), weight.shape[1]), np.float32)
         if singles:
             tiled = x[:singles]
             if rest := -singles % self._tile:
                 tiled = np.concatenate([tiled, np.zeros((rest, x.shape[1]), np.float32)])
-            tiles = tiled.reshape(-1, self._tile, x.shape[1]) @ weight.T
-            out[:singles] = tiles.reshape(-1, len(weight))[:singles]
+            tiles = tiled.reshape(-1, self._tile, x.shape[1]) @ weight
+            out[:singles] = tiles.reshape(-1, weight.shape[1])[:singles]
         for begin, end in long:
-            np.matmul(x[begin:end], weight.T, out=out[begin:end])
+            np.matmul(x[begin:end], weight, out=out[begin:end])
         return out
 
 
