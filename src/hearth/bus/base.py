@@ -17,7 +17,7 @@ from hearth.domain.instance import InstanceView
 from hearth.domain.lane import Lane
 from hearth.domain.model import Version
 from hearth.domain.overview import Overview
-from hearth.domain.prediction import Prediction
+from hearth.domain.prediction import Place, Prediction
 
 
 class NewPrediction(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,6 +139,10 @@ class Feed(Protocol):
 
     def snapshot(self) -> Prediction:
         """The record as of now, output and logs so far included."""
+        ...
+
+    def place(self) -> Place | None:
+        """Where it stands in line, if it waits."""
         ...
 
 

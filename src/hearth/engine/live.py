@@ -34,6 +34,7 @@ class Live:
         "metrics",
         "prediction",
         "recorded",
+        "since",
         "writing",
         "written",
     )
@@ -44,6 +45,8 @@ class Live:
         """The row as of the last step; output, logs and metrics join it at the end."""
         self.due = 0.0
         """When its news are to be stored, in the event loop's time."""
+        self.since: float | None = None
+        """When the model first said something, in that time."""
         self.items: list[Any] = []
         self.metrics: dict[str, Any] = {}
         self._printed: list[str] = []
@@ -108,12 +111,16 @@ class Live:
         self.prediction = prediction
         self._made = None
 
+    def place(self) -> Place | None:
+        if self.explain is None or self.prediction.phase not in (Phase.QUEUED, Phase.BOOTING):
+            return None
+        return self.explain()
+
     def snapshot(self) -> Prediction:
         prediction = self.prediction
         if prediction.phase.terminal:
             return prediction
-        if self.explain is not None and prediction.phase in (Phase.QUEUED, Phase.BOOTING):
-            place = self.explain()
+        if (place := self.place()) is not None:
             return replace(prediction, reason=place.because, place=place, logs=self.logs, events=len(self.events))
         if self._made is None:
             self._made = replace(

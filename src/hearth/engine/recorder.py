@@ -1,7 +1,7 @@
 """What happens to a prediction becomes events, a row, webhooks and news: here, and nowhere else.
 
-An event is published at once and stored within a few milliseconds, together with what other predictions did
-meanwhile. The first output is stored before anybody sees it: after a crash a prediction that has delivered nothing
+An event is published at once and stored soon, within a few milliseconds at first (`Recorder._patience`), together with
+what other predictions did meanwhile. The first output is stored before anybody sees it: after a crash a prediction that has delivered nothing
 runs again, and must not have. The outcome is one write with everything that was not stored yet; it is published when
 it is stored.
 """
@@ -41,6 +41,8 @@ KINDS = {
     Step.ABORT: Kind.ABORTED,
 }
 """The event that each step leaves."""
+SHARE, LONGEST = 1 / 16, 0.05
+"""Events wait to be stored for this share of the time since the first; at most so many seconds."""
 _NEWS = {Kind.OUTPUT: "output", Kind.LOG: "logs"}
 """The webhook that an event may cause."""
 
@@ -66,7 +68,7 @@ class Recorder:
         self._render, self._owner, self._interval = render, owner, interval
         self._lost, self._due = lost, due
         self._dirty: dict[str, Live] = {}
-        self._armed = False
+        self._timer: asyncio.TimerHandle | None = None
         self._tries = 0
         self.trouble: str | None = None
         """Why the store refuses writes at present; None if it takes them."""
@@ -127,7 +129,7 @@ class Recorder:
                 self._write(live)
         else:
             self._tell(live, (event,))
-            self._touch(live)
+            self._touch(live, None if kind in _NEWS else self._interval)
 
     def _tell(self, live: Live, events: Sequence[Event]) -> None:
         self._bus.publish(live.prediction.id, events)
@@ -139,33 +141,43 @@ class Recorder:
     def _deliver(self, live: Live, delivery: Delivery) -> None:
         live.deliveries.append(delivery)
         if not live.finishing:
-            self._touch(live)
+            self._touch(live, self._interval)
 
     def _touch(self, live: Live, delay: float | None = None) -> None:
-        """Write it after `delay` seconds, by default the interval; one that ends before needs no write of its own."""
-        if live.prediction.id not in self._dirty:
-            delay = self._interval if delay is None else delay
-            live.due = asyncio.get_running_loop().time() + delay
+        """Write it within `delay` seconds; one that ends before needs no write of its own."""
+        now = asyncio.get_running_loop().time()
+        due = now + (self._patience(live, now) if delay is None else delay)
+        if live.prediction.id not in self._dirty or due < live.due:
+            live.due = due
             self._dirty[live.prediction.id] = live
-            self._arm(delay)
+            self._arm(due)
 
-    def _arm(self, delay: float) -> None:
-        if not self._armed:
-            self._armed = True
-            asyncio.get_running_loop().call_later(delay, self._flush)
+    def _patience(self, live: Live, now: float) -> float:
+        """The interval at first; one that has been talking for long is written less often. Most runs are over before,
+        and a long text would cost a transaction for every word."""
+        if live.since is None:
+            live.since = now
+        return min(max(self._interval, (now - live.since) * SHARE), LONGEST)
+
+    def _arm(self, due: float) -> None:
+        if self._timer is not None:
+            if self._timer.when() <= due:
+                return
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_at(due, self._flush)
 
     def _flush(self) -> None:
         """One write for each prediction whose news are old enough. While one is being written its news wait."""
-        self._armed = False
-        horizon = asyncio.get_running_loop().time() + self._interval / 4
+        self._timer = None
+        now = asyncio.get_running_loop().time()
         dirty, self._dirty = self._dirty, {}
         for key, live in dirty.items():
-            if live.writing is not None or live.due > horizon:
+            if live.writing is not None or live.due > now + self._interval / 4:
                 self._dirty[key] = live
             elif not live.finishing:
                 self._write(live)
         if self._dirty:
-            self._arm(self._interval)
+            self._arm(max(now + self._interval, min(live.due for live in self._dirty.values())))
 
     def _write(self, live: Live) -> None:
         self._dirty.pop(live.prediction.id, None)

@@ -141,7 +141,7 @@ class _Reader:
 
     def place(self) -> Place | None:
         """Where it waits, if it does and an engine in this process has it."""
-        return self.feed.snapshot().place if self.feed is not None else None
+        return self.feed.place() if self.feed is not None else None
 
     async def wait(self, heartbeat: float) -> bool:
         """Until there is news; False if there was none in time."""

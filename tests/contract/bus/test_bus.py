@@ -10,7 +10,7 @@ from hearth.bus.base import Bus, CancelRequested, DeliveryDue, Work
 from hearth.bus.memory import MemoryBus
 from hearth.domain.events import Event, Kind
 from hearth.domain.instance import InstanceState, InstanceView
-from hearth.domain.prediction import Prediction
+from hearth.domain.prediction import Place, Prediction
 
 
 class Hand:
@@ -18,6 +18,9 @@ class Hand:
 
     def __init__(self) -> None:
         self.events: Sequence[Event] = []
+
+    def place(self) -> Place | None:
+        return None
 
     def snapshot(self) -> Prediction:
         return Prediction(id="p", account_id="a", model="ada/m", version="v", input={}, created_at=0)

@@ -28,7 +28,7 @@ from hearth.domain.events import Event, Kind
 from hearth.domain.file import File, FileKind
 from hearth.domain.hardware import Hardware
 from hearth.domain.model import Model, Recipe, Version
-from hearth.domain.prediction import Prediction, Step, transition
+from hearth.domain.prediction import Place, Prediction, Step, transition
 from hearth.seal import Sealer
 from hearth.service.accounts import Accounts
 from hearth.service.admin import Admin
@@ -78,6 +78,9 @@ class Run:
         for step in (Step.ASSIGN, Step.START):
             self.prediction = transition(self.prediction, step, prediction.created_at + 0.1)
         engine.bus.open(prediction.id, self)
+
+    def place(self) -> Place | None:
+        return self.snapshot().place
 
     def snapshot(self) -> Prediction:
         return msgspec.structs.replace(self.prediction, events=len(self.events))

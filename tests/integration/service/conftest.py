@@ -18,7 +18,7 @@ from hearth.clock import SystemClock
 from hearth.domain.account import Account
 from hearth.domain.events import Event, Kind
 from hearth.domain.model import Model, Recipe, Version, Visibility
-from hearth.domain.prediction import Prediction, Step, transition
+from hearth.domain.prediction import Place, Prediction, Step, transition
 from hearth.seal import Sealer
 from hearth.service.accounts import Accounts
 from hearth.service.collections import Collections
@@ -52,6 +52,9 @@ class Feed:
     def __init__(self, prediction: Prediction, events: list[Event]) -> None:
         self.prediction = prediction
         self.events: list[Event] = events
+
+    def place(self) -> Place | None:
+        return self.snapshot().place
 
     def snapshot(self) -> Prediction:
         return msgspec.structs.replace(self.prediction, events=len(self.events))
