@@ -218,7 +218,9 @@ class Process(Apart):
         """`load` makes the scheduler there: a function of a module of this package."""
         ours, theirs = socket.socketpair()
         root, package = Path(__file__).parent.parent, __name__.partition(".")[0]
-        code = f"import sys; sys.path.insert(0, {str(root)!r}); from {package}.apart import main; main({theirs.fileno()})"
+        code = (
+            f"import sys; sys.path.insert(0, {str(root)!r}); from {package}.apart import main; main({theirs.fileno()})"
+        )
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", code], pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL

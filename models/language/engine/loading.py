@@ -111,8 +111,12 @@ def _opened(name: str, path: Path, slots: int, context: int, kind: Kind) -> tupl
         words = tokenizer(path)
         return Vllm(path, words, slots=slots), words
     process = Process(scheduler, name, path, slots, context, kind)
-    words = tokenizer(path)  # while the model is loaded there
-    return process.wait(), words
+    try:
+        words = tokenizer(path)  # while the model is loaded there
+        return process.wait(), words
+    except BaseException:
+        process.close()
+        raise
 
 
 def backend(name: str, path: Path, slots: int, context: int, kind: Kind) -> Backend:

@@ -12,7 +12,7 @@ from engine import Engine, Params, Request
 from engine.backends.numpy_llama import NumpyLlama
 from engine.gguf import F16, File
 from engine.scheduler import Scheduler
-from engine.testing import random_gguf
+from engine.testing import beside, random_gguf
 from engine.tokenizer import from_gguf
 
 pytest.importorskip("llama_cpp", reason="llama-cpp-python is not installed: it takes minutes to compile")
@@ -53,7 +53,8 @@ def test_a_slot_that_was_given_back_is_empty(backend: LlamaCpp) -> None:
 
 
 async def test_many_answers_at_a_time(path: Path) -> None:
-    engine = Engine(Scheduler(LlamaCpp(path, slots=3, context=256)), from_gguf(File(path)))
+    words = from_gguf(File(path))
+    engine = Engine(beside(Scheduler(LlamaCpp(path, slots=3, context=256), words)), words)
 
     async def said(n: int) -> int:
         generation = engine.generate(Request(prompt=f"p{n}" * 90, params=Params(seed=n, max_tokens=10, min_tokens=10)))

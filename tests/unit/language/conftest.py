@@ -15,7 +15,7 @@ from engine import Engine
 from engine.backends.numpy_llama import NumpyLlama
 from engine.gguf import File
 from engine.scheduler import Scheduler
-from engine.testing import random_gguf
+from engine.testing import beside, random_gguf
 from engine.tokenizer import from_gguf
 
 
@@ -26,7 +26,8 @@ def engine_of(tmp_path: Path) -> Iterator[Callable[..., Engine]]:
 
     def make(*, slots: int = 4, **model: Any) -> Engine:
         file = File(random_gguf(tmp_path / f"{len(made)}.gguf", **model))
-        made.append(Engine(Scheduler(NumpyLlama(file, slots=slots)), from_gguf(file)))
+        words = from_gguf(file)
+        made.append(Engine(beside(Scheduler(NumpyLlama(file, slots=slots), words)), words))
         return made[-1]
 
     yield make

@@ -17,7 +17,7 @@ from engine.backends.numpy_llama import NumpyLlama
 from engine.gguf import File
 from engine.grammar import Grammars, Shape, strict
 from engine.scheduler import Scheduler
-from engine.testing import random_gguf
+from engine.testing import beside, random_gguf
 from engine.tokenizer import from_gguf
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -58,7 +58,8 @@ TOOLS = [
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     file = File(random_gguf(tmp_path_factory.mktemp("gguf") / "m.gguf", words=WORDS))
-    made = Engine(Scheduler(NumpyLlama(file)), from_gguf(file))
+    words = from_gguf(file)
+    made = Engine(beside(Scheduler(NumpyLlama(file), words)), words)
     yield made
     made.close()
 

@@ -14,9 +14,9 @@ import pytest
 from engine.grammar import Shape
 from engine.job import Job
 from engine.sampling import Params
-from engine.text import Text
 
 END = 9
+WORDS = SimpleNamespace(ends=frozenset([END]), piece=lambda token: f"{token} ".encode())
 
 
 @dataclass
@@ -65,13 +65,11 @@ def vllm(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 def job(stop: tuple[str, ...] = (), shape: Shape | None = None, **params: Any) -> Job:
-    text = Text(lambda token: f"{token} ".encode(), stop)
-    known = Params(seed=1, **params)
-    return Job(prompt=[5, 6], params=known, ends=frozenset([END]), text=text, shape=shape or Shape())
+    return Job(prompt=[5, 6], params=Params(seed=1, stop=stop, **params), shape=shape or Shape())
 
 
 async def test_tokens_become_text(vllm: ModuleType) -> None:
-    source = vllm.Vllm(Path("weights"), slots=4)
+    source = vllm.Vllm(Path("weights"), WORDS, slots=4)
     source._engine.says = [1, 2, END]
     pieces = [piece async for piece in source.run(job())]
     assert "".join(piece.text for piece in pieces) == "1 2 "
@@ -82,20 +80,20 @@ async def test_tokens_become_text(vllm: ModuleType) -> None:
 
 
 async def test_a_limit_is_a_length(vllm: ModuleType) -> None:
-    source = vllm.Vllm(Path("weights"), slots=4)
+    source = vllm.Vllm(Path("weights"), WORDS, slots=4)
     source._engine.says, source._engine.reason = [1, 2], "length"
     assert [piece async for piece in source.run(job())][-1].ended == "length"
 
 
 async def test_a_stop_sequence_ends_it_there(vllm: ModuleType) -> None:
-    source = vllm.Vllm(Path("weights"), slots=4)
+    source = vllm.Vllm(Path("weights"), WORDS, slots=4)
     source._engine.says = [1, 2, 3, 4]
     assert "".join([piece.text async for piece in source.run(job(stop=("2 3",)))]) == "1 "
     assert source._engine.aborted == ["job-0"]
 
 
 async def test_who_goes_away_aborts(vllm: ModuleType) -> None:
-    source = vllm.Vllm(Path("weights"), slots=4)
+    source = vllm.Vllm(Path("weights"), WORDS, slots=4)
     source._engine.says = [1, 2, 3, 4]
     run = source.run(job())
     await anext(run)
