@@ -218,13 +218,10 @@ class Process(Apart):
         """`load` makes the scheduler there: a function of a module of this package."""
         ours, theirs = socket.socketpair()
         root, package = Path(__file__).parent.parent, __name__.partition(".")[0]
-        code = (
-            f"import sys; sys.path.insert(0, {str(root)!r}); from {package}.apart import main; main({theirs.fileno()})"
-        )
+        code = f"import sys; sys.path.insert(0, {str(root)!r}); from {package}.apart import main; main(int(sys.argv[1]))"
         with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", code], pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL
-            )
+            command = [sys.executable, "-c", code, str(theirs.fileno())]
+            self._process = subprocess.Popen(command, pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL)
         connection = Connection(ours.detach())
         connection.send((load, arguments))
         super().__init__(connection, self._follow)

@@ -1,7 +1,7 @@
 """What happens to a prediction becomes events, a row, webhooks and news: here, and nowhere else.
 
-An event is published at once and stored soon, within a few milliseconds at first (`Recorder._patience`), together with
-what other predictions did meanwhile. The first output is stored before anybody sees it: after a crash a prediction that has delivered nothing
+An event is published at once and stored soon (`Recorder._patience`), together with what other predictions did
+meanwhile. The first output is stored before anybody sees it: after a crash a prediction that has delivered nothing
 runs again, and must not have. The outcome is one write with everything that was not stored yet; it is published when
 it is stored.
 """
