@@ -13,7 +13,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: its matrices
 
 from .engine import Engine, Request
 from .errors import ModelError, UserError
+from .job import Params
 from .loading import Card, load
-from .sampling import Params
 
 __all__ = ["Card", "Engine", "ModelError", "Params", "Request", "UserError", "load"]

@@ -10,22 +10,18 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-import queue
-import signal
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-from .errors import ModelError, UserError
-from .job import Job, Piece
-from .scheduler import Scheduler, Word
+from .backends.base import Plan
+from .errors import ModelError
+from .job import Job, Piece, Word
 
 CLOSE_PATIENCE = 5.0
 """Seconds for the process to end by itself."""
@@ -39,79 +35,6 @@ class Facts:
     context: int
     vocab: int
     slots: int
-
-
-# There
-
-
-def serve(connection: Connection, scheduler: Scheduler) -> None:
-    """Runs what comes through the connection, until its other end is closed."""
-    backend = scheduler.backend
-    connection.send(Facts(name=backend.name, context=backend.context, vocab=backend.vocab, slots=backend.slots))
-    inbox: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-    threading.Thread(target=_receive, args=(connection, scheduler, inbox), name="jobs", daemon=True).start()
-    try:
-        while True:
-            while not inbox.empty() or not scheduler.busy:
-                asked = inbox.get()
-                if asked is None:
-                    return
-                asked()
-            if said := scheduler.step():
-                connection.send([(key, _portable(word)) for key, word in said])
-    except OSError:  # nobody listens any more
-        return
-    finally:
-        scheduler.close()
-
-
-def _receive(connection: Connection, scheduler: Scheduler, inbox: queue.SimpleQueue[Any]) -> None:
-    """Always reads, and never writes: so the other side, which does both, never waits for long."""
-    try:
-        while True:
-            key, job = connection.recv()
-            if job is None:
-                inbox.put(partial(scheduler.drop, key))
-                continue
-            try:
-                inbox.put(partial(scheduler.add, scheduler.prepare(key, job)))
-            except Exception as error:  # noqa: BLE001 - it ends this job, not the model
-                inbox.put(partial(scheduler.refuse, key, error))
-    except (EOFError, OSError):
-        inbox.put(None)
-
-
-def main(descriptor: int) -> None:
-    """The process: loads what it is told to, and serves it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: the caller closes the socket when it is done
-    with Connection(descriptor) as connection:
-        load, arguments = connection.recv()
-        try:
-            scheduler = load(*arguments)
-        except Exception as error:  # noqa: BLE001 - the caller raises it
-            connection.send(_portable(error))
-            return
-        serve(connection, scheduler)
-
-
-def _portable(word: Any) -> Any:
-    """An error of a library is told by its name and words: the other side has no need for the library."""
-    if not isinstance(word, Exception) or isinstance(word, UserError | ModelError):
-        return word
-    return _Foreign(type(word).__name__, str(word))
-
-
-@dataclass(frozen=True)
-class _Foreign:
-    kind: str
-    text: str
-
-    def error(self) -> Exception:
-        made: Exception = type(self.kind, (RuntimeError,), {"__module__": "builtins"})(self.text)
-        return made
-
-
-# Here
 
 
 class Apart:
@@ -128,7 +51,7 @@ class Apart:
     def wait(self) -> Self:
         """Until the model is loaded. Raises what that raised. Nothing can be run before."""
         try:
-            facts = _opened(self._connection.recv())
+            facts = self._connection.recv()
         except EOFError:
             self._died()
             raise ModelError("the model's process ended while it was loaded") from None
@@ -188,7 +111,6 @@ class Apart:
             self._lost()
             return
         for key, word in said:
-            word = _opened(word)
             if (words := self._listening.get(key)) is None:
                 continue  # it was dropped, and did not know yet
             if isinstance(word, Exception) or word.ended:
@@ -206,24 +128,21 @@ class Apart:
         self._listening.clear()
 
 
-def _opened(word: Any) -> Any:
-    return word.error() if isinstance(word, _Foreign) else word
-
-
 class Process(Apart):
     """The model in a child process, which ends with this one. If it ends by itself, this process ends in the same way:
     whoever watches over it sees that it ran out of memory, say, and starts another."""
 
-    def __init__(self, load: Callable[..., Scheduler], *arguments: Any) -> None:
-        """`load` makes the scheduler there: a function of a module of this package."""
+    def __init__(self, plan: Plan) -> None:
         ours, theirs = socket.socketpair()
         root, package = Path(__file__).parent.parent, __name__.partition(".")[0]
-        code = f"import sys; sys.path.insert(0, {str(root)!r}); from {package}.apart import main; main(int(sys.argv[1]))"
+        code = (
+            f"import sys; sys.path.insert(0, {str(root)!r}); from {package}.serving import main; main(int(sys.argv[1]))"
+        )
         with theirs:
             command = [sys.executable, "-c", code, str(theirs.fileno())]
             self._process = subprocess.Popen(command, pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL)
         connection = Connection(ours.detach())
-        connection.send((load, arguments))
+        connection.send(plan)
         super().__init__(connection, self._follow)
 
     def close(self) -> None:

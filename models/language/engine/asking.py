@@ -10,9 +10,9 @@ from typing import Any
 
 from .engine import Request
 from .errors import UserError, wrong
-from .grammar import Shape
+from .job import Params
 from .prompt import messages_of
-from .sampling import Params
+from .shape import Shape
 
 Inputs = Mapping[str, Any]
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .backends.base import Source
 from .errors import UserError
-from .grammar import Shape
-from .job import Job, Reason
-from .prompt import Chat, Message, formatted, told, transcript
-from .sampling import Params
-from .tokenizer import Tokenizer
+from .job import Job, Params, Reason
+from .prompt import Message, formatted, told, transcript
+from .shape import Shape
+
+if TYPE_CHECKING:
+    from .chat import Chat
+    from .tokenizer import Tokenizer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,5 +151,7 @@ class Engine:
     def _chat_of(tokenizer: Tokenizer) -> Chat | None:
         if not tokenizer.template:
             return None
+        from .chat import Chat  # jinja2, which the model's process does without
+
         end = min(tokenizer.ends, default=None)
         return Chat(tokenizer.template, begin=tokenizer.name(tokenizer.begin), end=tokenizer.name(end))

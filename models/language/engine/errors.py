@@ -19,6 +19,17 @@ class ModelError(RuntimeError):
     """The model can't be loaded or run: a weight is missing, a file is of another kind."""
 
 
+def portable(error: Exception) -> Exception:
+    """The error as another process can have it: a library's by its name and words, without the library."""
+    return error if isinstance(error, UserError | ModelError) else _foreign(type(error).__name__, str(error))
+
+
+def _foreign(kind: str, text: str) -> Exception:
+    members = {"__module__": "builtins", "__reduce__": lambda self: (_foreign, (kind, text))}
+    made: Exception = type(kind, (RuntimeError,), members)(text)
+    return made
+
+
 def wrong(name: str, message: str) -> UserError:
     """An input that isn't what it has to be; the published codes have none of its own for it."""
     return UserError("E1000", "InvalidInput", f"{name}: {message}")

@@ -8,17 +8,18 @@ from __future__ import annotations
 import mmap
 import struct
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .errors import ModelError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _STRING, _ARRAY = 8, 9
 F32, F16, Q8_0, BF16 = 0, 1, 8, 30
-_BLOCK = np.dtype([("scale", "<f2"), ("values", "i1", 32)])
+_BLOCK = [("scale", "<f2"), ("values", "i1", 32)]
 
 
 class Tensor(NamedTuple):
@@ -56,6 +57,8 @@ class File:
 
     def read(self, name: str) -> NDArray[np.float32]:
         """A tensor in 32-bit floats. KeyError if there is none of that name."""
+        import numpy as np  # settings are read without
+
         tensor = self.tensors[name]
         count, start = int(np.prod(tensor.shape)), self._data + tensor.offset
         if tensor.kind == F32:
@@ -65,7 +68,7 @@ class File:
         elif tensor.kind == BF16:
             values = (np.frombuffer(self._bytes, "<u2", count, start).astype("<u4") << 16).view("<f4")
         elif tensor.kind == Q8_0:
-            blocks = np.frombuffer(self._bytes, _BLOCK, count // 32, start)
+            blocks = np.frombuffer(self._bytes, np.dtype(_BLOCK), count // 32, start)
             values = blocks["values"].astype(np.float32) * blocks["scale"].astype(np.float32)[:, None]
         else:
             raise ModelError(
@@ -90,9 +93,10 @@ class File:
         if kind == _ARRAY:
             kind, count = self._number("I"), self._number("Q")
             if kind in _SCALARS:
-                found = np.frombuffer(self._bytes, np.dtype("<" + _SCALARS[kind]), count, self._at)
-                self._at += found.nbytes
-                return found.tolist()
+                form = f"<{count}{_SCALARS[kind]}"
+                found = struct.unpack_from(form, self._bytes, self._at)
+                self._at += struct.calcsize(form)
+                return list(found)
             return [self._value(kind) for _ in range(count)]
         if kind not in _SCALARS:
             raise ModelError(f"{self.path.name} is damaged: a setting of unknown type {kind}")

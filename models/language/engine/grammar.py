@@ -6,69 +6,41 @@ llguidance computes the masks: one small wheel, a few microseconds a token, and 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from llguidance import LLMatcher, LLTokenizer, TokenizerWrapper, gbnf_to_lark
 from numpy.typing import NDArray
 
 from .errors import wrong
+from .shape import Shape, strict
 from .tokenizer import Tokenizer
 
 COMPACT = {"whitespace_flexible": False, "item_separator": ",", "key_separator": ":"}
 """No blanks between JSON's tokens: a small model would go on making them."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Shape:
-    """What the text has to be; at most one of these, and tools beside none."""
+def source(shape: Shape) -> str | None:
+    """As llguidance reads it; None: any text."""
+    if shape.jsonschema is not None:
+        return LLMatcher.grammar_from_json_schema(_schema(shape.jsonschema), defaults=COMPACT)
+    if shape.grammar is not None:
+        return LLMatcher.grammar_from_lark(_lark(shape.grammar))
+    if shape.regex is not None:
+        return LLMatcher.grammar_from_regex(shape.regex)
+    if shape.choices is not None:
+        return LLMatcher.grammar_from_lark("start: " + " | ".join(json.dumps(c) for c in shape.choices))
+    return _calls(shape)
 
-    jsonschema: str | None = None
-    grammar: str | None = None
-    regex: str | None = None
-    choices: Sequence[str] | None = None
-    tools: Sequence[dict[str, Any]] | None = None
-    tool_choice: str | dict[str, Any] = "auto"
 
-    def __post_init__(self) -> None:
-        given = [name for name in ("jsonschema", "grammar", "regex", "choices") if getattr(self, name) is not None]
-        if len(given) > 1:
-            raise wrong(given[1], f"the text can't have the shape of {given[0]} as well: send one of them")
-
-    def source(self) -> str | None:
-        """As llguidance reads it; None: any text."""
-        if self.jsonschema is not None:
-            return LLMatcher.grammar_from_json_schema(_schema(self.jsonschema), defaults=COMPACT)
-        if self.grammar is not None:
-            return LLMatcher.grammar_from_lark(_lark(self.grammar))
-        if self.regex is not None:
-            return LLMatcher.grammar_from_regex(self.regex)
-        if self.choices is not None:
-            return LLMatcher.grammar_from_lark("start: " + " | ".join(json.dumps(c) for c in self.choices))
-        return self._calls()
-
-    def _calls(self) -> str | None:
-        """A tool call as `{"name": …, "arguments": …}`, or with `auto` a text that doesn't begin like one."""
-        found = self.calls()
-        if found is None:
-            return None
-        calls = json.dumps({**found, "x-guidance": COMPACT})
-        if self.tool_choice != "auto":
-            return LLMatcher.grammar_from_lark(f"start: call\ncall: %json {calls}")
-        return LLMatcher.grammar_from_lark(f"start: TEXT | call\nTEXT: /[^{{](.|\\n)*/\ncall: %json {calls}")
-
-    def calls(self) -> dict[str, Any] | None:
-        """The JSON schema of a call of one of the tools; None without tools."""
-        functions = [tool.get("function", tool) for tool in self.tools or ()]
-        if not functions or self.tool_choice == "none":
-            return None
-        if named := _named(self.tool_choice):
-            functions = [f for f in functions if f.get("name") == named]
-            if not functions:
-                raise wrong("tool_choice", f"there is no tool named {named}")
-        return {"anyOf": [_call(function) for function in functions]}
+def _calls(shape: Shape) -> str | None:
+    """A tool call as `{"name": …, "arguments": …}`, or with `auto` a text that doesn't begin like one."""
+    found = shape.calls()
+    if found is None:
+        return None
+    calls = json.dumps({**found, "x-guidance": COMPACT})
+    if shape.tool_choice != "auto":
+        return LLMatcher.grammar_from_lark(f"start: call\ncall: %json {calls}")
+    return LLMatcher.grammar_from_lark(f"start: TEXT | call\nTEXT: /[^{{](.|\\n)*/\ncall: %json {calls}")
 
 
 class Constraint:
@@ -107,14 +79,14 @@ class Grammars:
         self._words: LLTokenizer | None = None
 
     def constraint(self, shape: Shape) -> Constraint | None:
-        source = shape.source()
-        if source is None:
+        text = source(shape)
+        if text is None:
             return None
         if self._words is None:
             self._words = LLTokenizer(TokenizerWrapper(_Words(self._tokenizer)), eos_token=sorted(self._tokenizer.ends))
-        if problem := LLMatcher.validate_grammar(source, self._words):
+        if problem := LLMatcher.validate_grammar(text, self._words):
             raise wrong(_given(shape), problem.removeprefix("ERROR: "))
-        return Constraint(LLMatcher(self._words, source), self._vocab)
+        return Constraint(LLMatcher(self._words, text), self._vocab)
 
 
 class _Words:
@@ -148,18 +120,6 @@ def _schema(text: str) -> str:
     return json.dumps(strict(found))
 
 
-def strict(schema: Any) -> Any:
-    """Objects hold what their schema names: where more is merely allowed, a model would make things up."""
-    if isinstance(schema, list):
-        return [strict(item) for item in schema]
-    if not isinstance(schema, dict):
-        return schema
-    found = {key: value if key in ("allOf", "enum", "const") else strict(value) for key, value in schema.items()}
-    if isinstance(found.get("properties"), dict) and "allOf" not in found:
-        found.setdefault("additionalProperties", False)
-    return found
-
-
 def _lark(text: str) -> str:
     """llama.cpp's GBNF says `root ::=`, Lark says `start:`."""
     if "::=" not in text:
@@ -168,19 +128,3 @@ def _lark(text: str) -> str:
         return str(gbnf_to_lark.any_to_lark(text))
     except Exception as error:  # noqa: BLE001 - it raises nothing more particular
         raise wrong("grammar", str(error)) from None
-
-
-def _named(choice: str | dict[str, Any]) -> str | None:
-    if isinstance(choice, dict):
-        return choice.get("function", choice).get("name")
-    return None if choice in ("auto", "none", "required") else choice
-
-
-def _call(function: dict[str, Any]) -> dict[str, Any]:
-    arguments = strict(function.get("parameters") or {"type": "object", "properties": {}})
-    return {
-        "type": "object",
-        "properties": {"name": {"const": function.get("name")}, "arguments": arguments},
-        "required": ["name", "arguments"],
-        "additionalProperties": False,
-    }

@@ -7,6 +7,7 @@ Environment (cog.yaml's `environment`, or for all models of a server HEARTH_MODE
   MODEL_BACKEND     numpy, transformers, llama_cpp or vllm: that one, instead of the choice below
   MODEL_SLOTS       most generations at a time
   MODEL_CONTEXT     most tokens of one, for llama.cpp, which sets memory aside for all of them
+  MODEL_THREADS     processors to compute with, for llama.cpp and transformers; all of them where it isn't said
   MODEL_RANDOM      1: tiny random weights where there are none, for tests; the text is noise
 """
 
@@ -18,20 +19,22 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING
 
 from .apart import Process
-from .backends.base import Backend, Source
+from .backends.base import Kind, Plan, Source
 from .engine import Engine
 from .errors import ModelError
-from .scheduler import Scheduler
-from .tokenizer import Tokenizer, from_folder, from_gguf
+
+if TYPE_CHECKING:
+    from .tokenizer import Tokenizer
 
 SLOTS = 16
 CONTEXT = 4096
+LARGEST = 256 << 20
+"""Bytes of a file that numpy is quick enough for."""
 BACKENDS = {"numpy": "numpy", "transformers": "torch", "llama_cpp": "llama_cpp", "vllm": "vllm"}
 """What can be chosen, and the module that it needs."""
-Kind = Literal["causal", "seq2seq", "llava"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,10 +61,18 @@ def load(card: Card, environment: Mapping[str, str] = os.environ) -> Engine:
         path = random_gguf(Path(tempfile.mkdtemp(prefix="random-weights-")) / "random.gguf")
         print(f"WARNING: {card.name} has RANDOM WEIGHTS, made for a test: its text is noise")
     name = choose(path, environment.get("MODEL_BACKEND", ""))
-    slots = int(environment.get("MODEL_SLOTS", SLOTS))
-    context = int(environment.get("MODEL_CONTEXT", CONTEXT))
-    source, words = _opened(name, path, slots, context, card.kind)
-    print(f"{card.name}: {path.name} by {name}, {slots} at a time, {source.context} tokens of context")
+    if name == "numpy" and path.stat().st_size > LARGEST:
+        print(f"{path.name} is large for numpy: install llama-cpp-python, and it is many times as quick")
+    plan = Plan(
+        backend=name,
+        weights=path,
+        kind=card.kind,
+        slots=_number(environment, "MODEL_SLOTS", SLOTS),
+        context=_number(environment, "MODEL_CONTEXT", CONTEXT),
+        threads=_number(environment, "MODEL_THREADS", len(os.sched_getaffinity(0))),
+    )
+    source, words = _opened(plan)
+    print(f"{card.name}: {path.name} by {name}, {plan.slots} at a time, {source.context} tokens of context")
     return Engine(source, words, template=card.template)
 
 
@@ -104,52 +115,29 @@ def choose(path: Path, forced: str) -> str:
     return "vllm" if _has("vllm") and _has_gpu() else "transformers"
 
 
-def _opened(name: str, path: Path, slots: int, context: int, kind: Kind) -> tuple[Source, Tokenizer]:
-    if name == "vllm":  # which has a process of its own
+def _opened(plan: Plan) -> tuple[Source, Tokenizer]:
+    if plan.backend == "vllm":  # which has a process of its own
         from .backends.vllm import Vllm
+        from .tokenizer import of_weights
 
-        words = tokenizer(path)
-        return Vllm(path, words, slots=slots), words
-    process = Process(scheduler, name, path, slots, context, kind)
+        words = of_weights(plan.weights)
+        return Vllm(plan.weights, words, slots=plan.slots), words
+    process = Process(plan)
     try:
-        words = tokenizer(path)  # while the model is loaded there
+        from .tokenizer import of_weights  # while the model is loaded there
+
+        words = of_weights(plan.weights)
         return process.wait(), words
     except BaseException:
         process.close()
         raise
 
 
-def backend(name: str, path: Path, slots: int, context: int, kind: Kind) -> Backend:
-    if name == "numpy":
-        from .backends.numpy_llama import LARGEST, NumpyLlama
-        from .gguf import File
-
-        file = File(path)
-        if path.stat().st_size > LARGEST:
-            print(f"{path.name} is large for numpy: install llama-cpp-python, and it is many times as quick")
-        return NumpyLlama(file, slots=slots)
-    if name == "llama_cpp":
-        from .backends.llama_cpp import LlamaCpp
-
-        return LlamaCpp(path, slots=slots, context=context)
-    from .backends import transformers
-
-    kinds = {"causal": transformers.Causal, "seq2seq": transformers.Seq2Seq, "llava": transformers.Llava}
-    made: Backend = kinds[kind](path, slots=slots)
-    return made
-
-
-def scheduler(*given: Any) -> Scheduler:
-    """What the model's process runs: `backend` with a tokenizer above it."""
-    return Scheduler(backend(*given), tokenizer(given[1]))
-
-
-def tokenizer(path: Path) -> Tokenizer:
-    if path.suffix == ".gguf":
-        from .gguf import File
-
-        return from_gguf(File(path))
-    return from_folder(path)
+def _number(environment: Mapping[str, str], name: str, default: int) -> int:
+    text = environment.get(name) or str(default)
+    if not text.isdecimal() or int(text) < 1:
+        raise ModelError(f"{name} is {text!r}: use a number from 1 on")
+    return int(text)
 
 
 def _weights(path: Path) -> Path:

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 from collections.abc import Sequence
 from typing import Any
 
-from jinja2 import TemplateError, TemplateSyntaxError
-from jinja2.ext import loopcontrols
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-from .errors import ModelError, UserError, wrong
+from .errors import UserError, wrong
 
 Message = dict[str, Any]
 
@@ -56,37 +51,6 @@ def messages_of(text: str) -> list[Message]:
     return found
 
 
-class Chat:
-    """A chat template in Jinja, as models carry them. It may come with weights from anywhere: it runs in a sandbox."""
-
-    def __init__(self, template: str, *, begin: str = "", end: str = "") -> None:
-        environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
-        environment.filters["tojson"] = _tojson
-        environment.globals["raise_exception"] = _raise
-        environment.globals["strftime_now"] = lambda form: datetime.datetime.now().strftime(form)
-        try:
-            self._template = environment.from_string(template)
-        except TemplateSyntaxError as error:
-            raise ModelError(f"the model's chat template can't be read: {error}") from error
-        self._names = {"bos_token": begin, "eos_token": end}
-        self.has_tools = "tools" in template
-
-    def render(self, messages: Sequence[Message], tools: Sequence[dict[str, Any]] | None = None) -> str:
-        """The text that the model goes on with. Tools that the template doesn't know are told in the system message."""
-        if tools and not self.has_tools:
-            messages, tools = told(messages, tools), None
-        try:
-            return self._render(messages, tools)
-        except TemplateError:
-            joined = _without_system(messages)
-            if joined == messages:
-                raise
-        return self._render(joined, tools)
-
-    def _render(self, messages: Sequence[Message], tools: Sequence[dict[str, Any]] | None) -> str:
-        return self._template.render(messages=messages, tools=tools, add_generation_prompt=True, **self._names)
-
-
 def transcript(messages: Sequence[Message]) -> str:
     """A chat for a model that has no template: who says what, line by line."""
     if len(messages) == 1:
@@ -103,23 +67,6 @@ def told(messages: Sequence[Message], tools: Sequence[dict[str, Any]]) -> list[M
     if messages and messages[0]["role"] == "system":
         return [{**messages[0], "content": f"{messages[0]['content']}\n\n{told}"}, *messages[1:]]
     return [{"role": "system", "content": told}, *messages]
-
-
-def _without_system(messages: Sequence[Message]) -> list[Message]:
-    """For templates that refuse a system message: its text before the first of the user's."""
-    system = "\n\n".join(m["content"] for m in messages if m["role"] == "system")
-    rest = [m for m in messages if m["role"] != "system"]
-    if not system or not rest:
-        return list(messages)
-    return [{**rest[0], "content": f"{system}\n\n{rest[0]['content']}"}, *rest[1:]]
-
-
-def _tojson(value: Any, indent: int | None = None, **_: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=indent)
-
-
-def _raise(message: str) -> None:
-    raise TemplateError(message)
 
 
 def _json_or_text(text: str) -> Any:

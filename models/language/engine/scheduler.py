@@ -7,19 +7,19 @@ next token when nobody wants it any more. Prompts are fed in chunks, few at a ti
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .backends.base import Backend
-from .grammar import Constraint, Grammars
-from .job import Job, Piece, Reason
+from .job import Job, Piece, Reason, Word
 from .sampling import Sampler
 from .text import Text
 from .tokenizer import Tokenizer
 
+if TYPE_CHECKING:
+    from .grammar import Constraint, Grammars
+
 PROMPTS_AT_ONCE = 4
 """Chunks of prompts in one step: what waits for its first token, and what waits for its next, both get on."""
-
-Word = Piece | Exception
 
 
 class Sequence:
@@ -39,13 +39,20 @@ class Scheduler:
 
     def __init__(self, backend: Backend, tokenizer: Tokenizer) -> None:
         self.backend, self._tokenizer = backend, tokenizer
-        self._grammars = Grammars(tokenizer, backend.vocab)
+        self._grammars: Grammars | None = None
         self._waiting: deque[Sequence] = deque()
         self._active: list[Sequence] = []
         self._said: list[tuple[int, Word]] = []
 
     def prepare(self, key: int, job: Job) -> Sequence:
-        """What takes its time and needs no model: a grammar is read. From any thread. Raises UserError."""
+        """What takes its time and needs no model: a grammar is read. From one thread, which may be
+        another. Raises UserError."""
+        if job.shape.free:
+            return Sequence(key, job, None)
+        if self._grammars is None:
+            from .grammar import Grammars  # its library is loaded for the first that wants it
+
+            self._grammars = Grammars(self._tokenizer, self.backend.vocab)
         return Sequence(key, job, self._grammars.constraint(job.shape))
 
     @property

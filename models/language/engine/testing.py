@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from .apart import Apart, serve
+from .apart import Apart
 from .gguf import F16, F32, Q8_0
 from .scheduler import Scheduler
+from .serving import serve
 from .tokenizer import byte_names
 
 TEMPLATE = (

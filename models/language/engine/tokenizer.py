@@ -72,6 +72,11 @@ class Tokenizer:
         return first[0] if first and first[0] in self.specials else None
 
 
+def of_weights(path: Path) -> Tokenizer:
+    """The tokenizer in a GGUF file, or in a folder of Hugging Face's."""
+    return from_gguf(File(path)) if path.suffix == ".gguf" else from_folder(path)
+
+
 def from_folder(folder: Path) -> Tokenizer:
     """Of a folder as `save_pretrained` leaves it."""
     path = folder / "tokenizer.json"

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from engine import Card, Engine, Params, Request, load
-from engine.grammar import Shape
+from engine.shape import Shape
 
 from .tiny import SMALL, save, sharpened, t5
 

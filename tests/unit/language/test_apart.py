@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from engine import Card, ModelError, Params, Request, UserError, load
-from engine.grammar import Shape
+from engine.shape import Shape
 from engine.testing import random_gguf
 
 LANGUAGE = Path(__file__).parents[3] / "models" / "language"

@@ -15,8 +15,9 @@ import pytest
 from engine import Engine, Params, Request, UserError
 from engine.backends.numpy_llama import NumpyLlama
 from engine.gguf import File
-from engine.grammar import Grammars, Shape, strict
+from engine.grammar import Grammars
 from engine.scheduler import Scheduler
+from engine.shape import Shape, strict
 from engine.testing import beside, random_gguf
 from engine.tokenizer import from_gguf
 from hypothesis import HealthCheck, given, settings

@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 import pytest
 from engine import Engine, Params, Request, UserError
-from engine.grammar import Shape
-from engine.prompt import Chat, formatted, messages_of, transcript
+from engine.chat import Chat
+from engine.prompt import formatted, messages_of, transcript
+from engine.shape import Shape
 
 PARAMS = Params(seed=1)
 WEATHER = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}

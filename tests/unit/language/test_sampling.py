@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 import pytest
-from engine.sampling import Params, Sampler
+from engine.job import Params
+from engine.sampling import Sampler
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from engine import Engine, Params, Request
 from engine.apart import Apart
-from engine.grammar import Shape
 from engine.job import Job
 from engine.scheduler import PROMPTS_AT_ONCE, Scheduler
+from engine.shape import Shape
 from engine.testing import beside
 
 

@@ -11,9 +11,8 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
-from engine.grammar import Shape
-from engine.job import Job
-from engine.sampling import Params
+from engine.job import Job, Params
+from engine.shape import Shape
 
 END = 9
 WORDS = SimpleNamespace(ends=frozenset([END]), piece=lambda token: f"{token} ".encode())

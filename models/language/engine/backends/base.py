@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from ..job import Job, Piece
+
+
+Kind = Literal["causal", "seq2seq", "llava"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What runs which weights, and how."""
+
+    backend: str
+    weights: Path
+    """A folder in Hugging Face's layout, or a GGUF file."""
+    kind: Kind
+    slots: int
+    """Most sequences at a time."""
+    context: int
+    """Most tokens of one, where memory is set aside for all of them."""
+    threads: int
+    """Processors to compute with."""
 
 
 class Backend(Protocol):
@@ -51,8 +71,3 @@ class Source(Protocol):
 
     def close(self) -> None:
         """End what runs, and let go of the model."""
-
-
-def cores() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0))

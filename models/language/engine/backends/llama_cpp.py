@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ModelError
-from .base import cores
 
 BATCH = 512
 
@@ -30,7 +29,7 @@ class Slot:
 class LlamaCpp:
     name = "llama_cpp"
 
-    def __init__(self, path: Path, *, slots: int, context: int) -> None:
+    def __init__(self, path: Path, *, slots: int, context: int, threads: int) -> None:
         """`context`: memory is set aside for so many tokens in each slot."""
         llama_cpp.llama_log_set(_quiet, ctypes.c_void_p(0))
         llama_cpp.llama_backend_init()
@@ -45,7 +44,7 @@ class LlamaCpp:
         options = llama_cpp.llama_context_default_params()
         options.n_ctx, options.n_seq_max = self.context * slots, slots
         options.n_batch = options.n_ubatch = BATCH
-        options.n_threads = options.n_threads_batch = cores()
+        options.n_threads = options.n_threads_batch = threads
         self._context = llama_cpp.llama_init_from_model(self._model, options)
         if not self._context:
             llama_cpp.llama_model_free(self._model)

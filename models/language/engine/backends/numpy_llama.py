@@ -18,8 +18,6 @@ from ..errors import ModelError
 from ..gguf import File
 
 Floats = NDArray[np.float32]
-LARGEST = 256 << 20
-"""Bytes of a file that numpy is quick enough for."""
 _CACHED = 48 << 20
 """Weights up to here stay in the processor's cache: row by row is as quick as several rows at a time."""
 _TILE = 8

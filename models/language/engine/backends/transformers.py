@@ -18,7 +18,6 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageText
 from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 
 from ..errors import wrong
-from .base import cores
 
 _HALF_FROM = 4 << 30
 """Bytes of weights from which a CPU keeps them in 16 bits, to have room for them."""
@@ -41,9 +40,9 @@ class Causal:
     name = "transformers"
     _kind: Any = AutoModelForCausalLM
 
-    def __init__(self, path: Path, *, slots: int) -> None:
+    def __init__(self, path: Path, *, slots: int, threads: int) -> None:
         config = AutoConfig.from_pretrained(path, local_files_only=True)
-        torch.set_num_threads(cores())
+        torch.set_num_threads(threads)
         on_gpu = torch.cuda.is_available()
         size = sum(file.stat().st_size for file in path.glob("*.safetensors"))
         dtype: Any = "auto" if on_gpu else torch.float32 if size < _HALF_FROM else torch.bfloat16
@@ -154,8 +153,8 @@ class Seq2Seq(Causal):
 
     _kind = AutoModelForSeq2SeqLM
 
-    def __init__(self, path: Path, *, slots: int) -> None:
-        super().__init__(path, slots=slots)
+    def __init__(self, path: Path, *, slots: int, threads: int) -> None:
+        super().__init__(path, slots=slots, threads=threads)
         self._memory: Tensor | None = None
         self._seen: Tensor | None = None
 
@@ -190,10 +189,10 @@ class Llava(Causal):
 
     _kind = AutoModelForImageTextToText
 
-    def __init__(self, path: Path, *, slots: int) -> None:
+    def __init__(self, path: Path, *, slots: int, threads: int) -> None:
         from transformers import AutoImageProcessor
 
-        super().__init__(path, slots=slots)
+        super().__init__(path, slots=slots, threads=threads)
         self.chunk = self.context  # a picture and the text around it belong together
         self._pictures = AutoImageProcessor.from_pretrained(path, local_files_only=True)
 

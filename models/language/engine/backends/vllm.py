@@ -15,9 +15,9 @@ import torch
 import vllm
 from vllm import sampling_params as options
 
-from ..grammar import Shape
-from ..job import Job, Piece, Reason
-from ..sampling import GREEDY, Params
+from ..job import Job, Params, Piece, Reason
+from ..sampling import GREEDY
+from ..shape import Shape
 from ..text import Text
 from ..tokenizer import Tokenizer
 
