@@ -14,7 +14,6 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Self
@@ -25,16 +24,6 @@ from .job import Job, Piece, Word
 
 CLOSE_PATIENCE = 5.0
 """Seconds for the process to end by itself."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Facts:
-    """What a model says of itself once it is loaded."""
-
-    name: str
-    context: int
-    vocab: int
-    slots: int
 
 
 class Apart:

@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .apart import Process
 from .backends.base import Kind, Plan, Source
 from .engine import Engine
 from .errors import ModelError
@@ -122,6 +121,8 @@ def _opened(plan: Plan) -> tuple[Source, Tokenizer]:
 
         words = of_weights(plan.weights)
         return Vllm(plan.weights, words, slots=plan.slots), words
+    from .apart import Process  # that process itself does without an event loop
+
     process = Process(plan)
     try:
         from .tokenizer import of_weights  # while the model is loaded there

@@ -10,9 +10,8 @@ from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
-from .apart import Facts
 from .backends import opened
-from .backends.base import Plan
+from .backends.base import Facts, Plan
 from .errors import portable
 from .scheduler import Scheduler
 from .tokenizer import of_weights

@@ -33,6 +33,16 @@ class Plan:
     """Processors to compute with."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What a model says of itself once it is loaded."""
+
+    name: str
+    context: int
+    vocab: int
+    slots: int
+
+
 class Backend(Protocol):
     """A model that is fed step by step. Called by one thread only."""
 
