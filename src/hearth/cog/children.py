@@ -1,4 +1,5 @@
-"""Runs inside the model's process: makes what children printed part of the prediction that waited for them.
+"""Runs inside the model's process: makes what children printed part of the prediction that waited for them, and keeps
+them from reading what is not theirs.
 
 coglet passes on what goes to the descriptors 1 and 2 by another way than the results, and later. So a call
 that waited for a child writes a mark behind the child's last line and says so in a metric; the platform ends
@@ -9,9 +10,11 @@ after. Standard library only, Python 3.10 to 3.13; loaded by its path from `wrap
 from __future__ import annotations
 
 import fcntl
+import functools
 import os
 import resource
 import stat
+import subprocess
 import termios
 import time
 from typing import Any
@@ -30,6 +33,20 @@ def capture() -> None:
     and what is in there is nobody's."""
     if os.environ.get("COG_MAX_CONCURRENCY", "1") == "1":
         _captured.extend(os.dup(fd) for fd in (1, 2) if stat.S_ISFIFO(os.fstat(fd).st_mode))
+
+
+def close_input() -> None:
+    """A child whose input is not said has none. Descriptor 0, which it would inherit, is coglet's: it would wait for
+    the requests there, and take them."""
+    start = subprocess.Popen.__init__
+
+    @functools.wraps(start)
+    def init(
+        self: Any, args: Any, bufsize: int = -1, executable: Any = None, stdin: Any = None, *a: Any, **k: Any
+    ) -> None:
+        start(self, args, bufsize, executable, subprocess.DEVNULL if stdin is None else stdin, *a, **k)
+
+    subprocess.Popen.__init__ = init  # type: ignore[method-assign]
 
 
 def waited_for() -> int:

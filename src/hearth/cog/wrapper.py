@@ -417,6 +417,7 @@ def __getattr__(name):
     guard()
     _make_room()
     children.capture()
+    children.close_input()
     boot.importing()
     pacing.install()
     with _reported():

@@ -678,6 +678,18 @@ async def test_a_model_has_its_own_wrapper_and_nothing_to_read(start: Any) -> No
         assert (await running.predict()).output == "mine"
 
 
+async def test_a_child_process_has_nothing_to_read_but_what_it_is_given(start: Any) -> None:
+    source = """
+        import subprocess
+        class Predictor:
+            def run(self, given: str = "") -> str:
+                options = {"input": given.encode()} if given else {}
+                return subprocess.run(["cat"], capture_output=True, timeout=10, **options).stdout.decode()
+    """
+    async with start(source) as running:
+        assert [(await running.predict({"given": given})).output for given in ("", "a", "")] == ["", "a", ""]
+
+
 async def test_decorated_functions_are_seen_through(start: Any) -> None:
     source = """
         import functools
