@@ -69,6 +69,15 @@ def test_a_chat_is_answered(ai: openai.OpenAI, speaker: str, api: Any) -> None:
     assert prediction["input"]["seed"] == 7
 
 
+def test_a_prompt_counts_once_for_all_answers_to_it(ai: openai.OpenAI, speaker: str) -> None:
+    chats = [ask(ai, speaker, "one two", n=n).usage for n in (1, 3)]
+    assert [(usage.prompt_tokens, usage.completion_tokens) for usage in chats] == [(2, 3), (2, 9)]
+    options = {"n": 2, "stream": True, "stream_options": {"include_usage": True}}
+    *_, last = ai.completions.create(model=speaker, prompt=["one two", "one two"], **options)
+    assert last.usage is not None
+    assert last.usage.prompt_tokens == 4
+
+
 def test_tokens_are_limited(ai: openai.OpenAI, speaker: str) -> None:
     answer = ask(ai, speaker, "one two three four", max_completion_tokens=3)
     assert answer.choices[0].message.content == "user: one two"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from .backends.base import Source
-from .errors import UserError
+from .errors import UserError, too_long
 from .job import Job, Params, Reason
 from .prompt import Message, formatted, told, transcript
 from .shape import Shape
@@ -64,7 +64,8 @@ class Generation:
                 self.seconds = time.perf_counter() - self._began
                 if self.first_seconds is None:
                     self.first_seconds = self.seconds
-                self.tokens, self.reason, self.complete = piece.tokens, piece.ended, piece.complete
+                self.prompt_tokens, self.tokens = piece.read, piece.tokens
+                self.reason, self.complete = piece.ended, piece.complete
                 if piece.text:
                     yield piece.text
         finally:
@@ -100,11 +101,7 @@ class Engine:
         tokens = self.tokenizer.encode(text, complete=complete)
         left = self.source.context - len(tokens)
         if left < 1:
-            raise UserError(
-                "E1002",
-                "PromptTooLong",
-                f"the prompt has {len(tokens)} tokens; prompt and answer together can have {self.source.context}",
-            )
+            raise too_long(len(tokens), self.source.context)
         limit = max(1, min(request.params.max_tokens, left))
         return Prepared(
             prompt=text, tokens=tokens, params=replace(request.params, max_tokens=limit), is_answer=is_answer

@@ -30,6 +30,14 @@ def _foreign(kind: str, text: str) -> Exception:
     return made
 
 
+def too_long(tokens: int, context: int) -> UserError:
+    return UserError(
+        "E1002",
+        "PromptTooLong",
+        f"the prompt has {tokens} tokens; prompt and answer together can have {context}",
+    )
+
+
 def wrong(name: str, message: str) -> UserError:
     """An input that isn't what it has to be; the published codes have none of its own for it."""
     return UserError("E1000", "InvalidInput", f"{name}: {message}")

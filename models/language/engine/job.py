@@ -35,6 +35,8 @@ class Piece(NamedTuple):
 
     text: str
     tokens: int
+    read: int
+    """Tokens of the prompt, a picture's included."""
     ended: Reason | None = None
     complete: bool = True
     """At the end: the text is all that its grammar wants; one that ran out of tokens may not be."""

@@ -10,6 +10,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from .backends.base import Backend
+from .errors import too_long
 from .job import Job, Piece, Reason, Word
 from .sampling import Sampler
 from .text import Text
@@ -29,7 +30,7 @@ class Sequence:
         self.key, self.job, self.constraint = key, job, constraint
         self.state: Any = None
         self.pending: list[int] = []
-        self.made = 0
+        self.made = self.read = self.most = 0
         self.sampler: Sampler
         self.text: Text
 
@@ -99,6 +100,13 @@ class Scheduler:
         except Exception as error:  # noqa: BLE001 - the library's: it ends this job, not the model
             self._said.append((sequence.key, error))
             return
+        sequence.read = max(len(job.prompt), len(sequence.pending))
+        left = self.backend.context - sequence.read
+        if left < 1:
+            self.backend.end(sequence.state)
+            self._said.append((sequence.key, too_long(sequence.read, self.backend.context)))
+            return
+        sequence.most = min(job.params.max_tokens, left)
         sequence.sampler = Sampler(job.params, job.prompt, self.backend.vocab, ends)
         sequence.text = Text(self._tokenizer.piece, job.params.stop, lead=job.lead)
         self._active.append(sequence)
@@ -141,14 +149,14 @@ class Scheduler:
             text = sequence.text.push(token, may_stop=sequence.made >= params.min_tokens)
             if sequence.text.stopped or (constraint and constraint.ended):
                 ended = "stop"
-            elif sequence.made >= params.max_tokens:
+            elif sequence.made >= sequence.most:
                 ended = "length"
         complete = True
         if ended:
             text += sequence.text.finish()
             complete = constraint is None or ended == "stop" or constraint.complete
             self._leave(sequence)
-        self._said.append((sequence.key, Piece(text, sequence.made, ended, complete)))
+        self._said.append((sequence.key, Piece(text, sequence.made, sequence.read, ended, complete)))
 
     def _fail(self, sequence: Sequence, error: Exception) -> None:
         self._said.append((sequence.key, error))

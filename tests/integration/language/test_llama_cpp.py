@@ -26,7 +26,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def backend(path: Path) -> Iterator[LlamaCpp]:
-    made = LlamaCpp(path, slots=4, context=256)
+    made = LlamaCpp(path, slots=4, context=256, threads=1)
     yield made
     made.close()
 
@@ -54,7 +54,7 @@ def test_a_slot_that_was_given_back_is_empty(backend: LlamaCpp) -> None:
 
 async def test_many_answers_at_a_time(path: Path) -> None:
     words = from_gguf(File(path))
-    engine = Engine(beside(Scheduler(LlamaCpp(path, slots=3, context=256), words)), words)
+    engine = Engine(beside(Scheduler(LlamaCpp(path, slots=3, context=256, threads=1), words)), words)
 
     async def said(n: int) -> int:
         generation = engine.generate(Request(prompt=f"p{n}" * 90, params=Params(seed=n, max_tokens=10, min_tokens=10)))

@@ -31,7 +31,7 @@ def picture(folder: Path, colour: str) -> Path:
 
 
 def test_a_picture_takes_the_place_of_its_token_and_is_seen(path: Path, tmp_path: Path) -> None:
-    backend = Llava(path, slots=2)
+    backend = Llava(path, slots=2, threads=1)
     scores = []
     for colour in ("red", "blue", "red"):
         state, tokens = backend.start([5, IMAGE, 6], 64, picture(tmp_path, colour))
@@ -43,7 +43,7 @@ def test_a_picture_takes_the_place_of_its_token_and_is_seen(path: Path, tmp_path
 
 
 def test_a_prompt_that_names_the_token_has_still_one_picture(path: Path, tmp_path: Path) -> None:
-    backend = Llava(path, slots=1)
+    backend = Llava(path, slots=1, threads=1)
     state, tokens = backend.start([5, IMAGE, 6, IMAGE, 7], 64, picture(tmp_path, "red"))
     assert tokens == [5, *[IMAGE] * PATCHES, 6, 7]
     assert backend.feed([(state, tokens)]).shape[0] == 1

@@ -44,7 +44,7 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 @pytest.fixture
 def backend(made: tuple[str, Path]) -> Iterator[Causal]:
     kind, path = made
-    opened = (Seq2Seq if kind == "t5" else Causal)(path, slots=4)
+    opened = (Seq2Seq if kind == "t5" else Causal)(path, slots=4, threads=1)
     yield opened
     opened.close()
 

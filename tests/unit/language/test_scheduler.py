@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from engine import Engine, Params, Request
+from engine import Engine, Params, Request, UserError
 from engine.apart import Apart
 from engine.job import Job
 from engine.scheduler import PROMPTS_AT_ONCE, Scheduler
@@ -20,7 +20,7 @@ from engine.testing import beside
 class Counting:
     """Says 1, 2, 3 … in each sequence, and remembers how it was fed."""
 
-    name, context, vocab, slots, chunk = "counting", 64, 64, 2, 4
+    name, context, vocab, slots, chunk = "counting", 10**9, 64, 2, 4
 
     def __init__(self) -> None:
         self.fed: list[list[list[int]]] = []
@@ -30,7 +30,7 @@ class Counting:
     def start(self, prompt: Sequence[int], room: int, image: Any = None) -> tuple[list[int], list[int]]:
         if prompt[0] == 63:
             raise MemoryError("no room")
-        return [0], list(prompt)
+        return [0], list(prompt) + [11] * (image or 0)
 
     def feed(self, work: Sequence[tuple[list[int], Sequence[int]]]) -> np.ndarray:
         if self.broken:
@@ -59,8 +59,12 @@ class Words:
         return f"{token} ".encode()
 
 
-def job(prompt: list[int], *, limit: int = 100, stop: tuple[str, ...] = (), **params: Any) -> Job:
-    return Job(prompt=prompt, params=Params(seed=1, max_tokens=limit, stop=stop, **params), shape=Shape())
+def job(
+    prompt: list[int], *, limit: int = 100, stop: tuple[str, ...] = (), picture: int | None = None, **params: Any
+) -> Job:
+    """`picture`: how many tokens it takes."""
+    known = Params(seed=1, max_tokens=limit, stop=stop, **params)
+    return Job(prompt=prompt, params=known, shape=Shape(), image=picture)
 
 
 def source(backend: Counting, end: int = 999) -> Apart:
@@ -93,6 +97,15 @@ async def test_a_job_ends_at_its_end_token(backend: Counting) -> None:
 async def test_a_job_ends_at_its_limit(model: Apart) -> None:
     pieces = [piece async for piece in model.run(job([10, 10], limit=3))]
     assert ("".join(p.text for p in pieces), pieces[-1].ended) == ("1 2 3 ", "length")
+
+
+async def test_a_picture_takes_its_place_in_the_context(model: Apart, backend: Counting) -> None:
+    backend.context = 12
+    pieces = [piece async for piece in model.run(job([10, 10], picture=7))]
+    assert (pieces[-1].read, pieces[-1].tokens, pieces[-1].ended) == (9, 3, "length")
+    with pytest.raises(UserError, match=r"E1002.*14 tokens"):
+        await text(model, job([10, 10], picture=12))
+    assert backend.ended == 2
 
 
 async def test_a_stop_sequence_ends_a_job_and_is_not_shown(model: Apart, backend: Counting) -> None:

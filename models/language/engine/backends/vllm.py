@@ -59,7 +59,7 @@ class Vllm:
                     reason = "length"
                 ended = answer.finish_reason is not None
                 count = seen - sum(token in ends for token in answer.token_ids)
-                yield Piece(text + (written.finish() if reason else ""), count, reason)
+                yield Piece(text + (written.finish() if reason else ""), count, len(job.prompt), reason)
                 if reason:
                     return
         finally:

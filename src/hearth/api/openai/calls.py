@@ -210,14 +210,15 @@ def event(body: Any) -> bytes:
     return b"data: " + _ENCODER.encode(body) + b"\n\n"
 
 
-def usage(predictions: Sequence[Prediction]) -> Usage | None:
-    """As the models counted; None if one of them does not count."""
+def usage(predictions: Sequence[Prediction], each: int) -> Usage | None:
+    """As the models counted; None if one of them does not count. A prompt counts once, with `each` answers to it."""
     read = written = 0
-    for prediction in predictions:
+    for index, prediction in enumerate(predictions):
         counted = prediction.metrics.get("input_token_count"), prediction.metrics.get("output_token_count")
         if not isinstance(counted[0], int) or not isinstance(counted[1], int):
             return None
-        read, written = read + counted[0], written + counted[1]
+        read += counted[0] if index % each == 0 else 0
+        written += counted[1]
     return Usage(prompt_tokens=read, completion_tokens=written, total_tokens=read + written)
 
 

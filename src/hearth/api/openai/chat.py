@@ -52,7 +52,7 @@ async def create(request: Request, body: ChatBody) -> ChatAnswer | Stream:
         created=int(found[0].created_at),
         model=body.model,
         choices=[_choice(n, prediction, body) for n, prediction in enumerate(found)],
-        usage=calls.usage(found),
+        usage=calls.usage(found, count),
     )
 
 
@@ -95,7 +95,7 @@ def _streamed(request: Request, body: ChatBody, predictions: list[Prediction]) -
         return b"".join(parts)
 
     def close(finals: Sequence[Prediction]) -> bytes:
-        return calls.event(_chunk(first, body, [], calls.usage(finals))) if counted else b""
+        return calls.event(_chunk(first, body, [], calls.usage(finals, len(predictions)))) if counted else b""
 
     async def chunks() -> Any:
         yield b"".join(chunk(n, Delta(role="assistant", content="")) for n in range(len(predictions)))

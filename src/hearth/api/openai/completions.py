@@ -40,7 +40,7 @@ async def create(request: Request, body: CompletionBody) -> TextAnswer | Stream:
             TextChoice(index=n, text=before[n] + language.text(p.output), finish_reason=calls.finish_reason(p))
             for n, p in enumerate(found)
         ],
-        usage=calls.usage(found),
+        usage=calls.usage(found, count),
     )
 
 
@@ -55,7 +55,7 @@ def _streamed(request: Request, body: CompletionBody, predictions: list[Predicti
         return chunk(index, "", calls.finish_reason(final))
 
     def close(finals: Sequence[Prediction]) -> bytes:
-        return calls.event(_answer(first, body, [], calls.usage(finals))) if counted else b""
+        return calls.event(_answer(first, body, [], calls.usage(finals, calls.choices(body)))) if counted else b""
 
     async def chunks() -> Any:
         if body.echo:
