@@ -41,7 +41,7 @@ class Apart:
         """Until the model is loaded. Raises what that raised. Nothing can be run before."""
         try:
             facts = self._connection.recv()
-        except EOFError:
+        except (EOFError, OSError):
             self._died()
             raise ModelError("the model's process ended while it was loaded") from None
         if isinstance(facts, Exception):

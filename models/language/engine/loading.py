@@ -68,7 +68,7 @@ def load(card: Card, environment: Mapping[str, str] = os.environ) -> Engine:
         kind=card.kind,
         slots=_number(environment, "MODEL_SLOTS", SLOTS),
         context=_number(environment, "MODEL_CONTEXT", CONTEXT),
-        threads=_number(environment, "MODEL_THREADS", len(os.sched_getaffinity(0))),
+        threads=_number(environment, "MODEL_THREADS", _processors()),
     )
     source, words = _opened(plan)
     print(f"{card.name}: {path.name} by {name}, {plan.slots} at a time, {source.context} tokens of context")
@@ -132,6 +132,11 @@ def _opened(plan: Plan) -> tuple[Source, Tokenizer]:
     except BaseException:
         process.close()
         raise
+
+
+def _processors() -> int:
+    """Those that this process may use, where the system tells."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _number(environment: Mapping[str, str], name: str, default: int) -> int:

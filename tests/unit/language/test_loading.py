@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from engine import loading
 from engine.errors import ModelError
-from engine.loading import Card, choose, find
+from engine.loading import Card, choose, find, load
+from engine.testing import random_gguf
 
 CARD = Card(name="meta/llama-2-7b-chat", hub="meta-llama/Llama-2-7b-chat-hf")
 
@@ -34,3 +35,10 @@ def test_an_engine_can_be_forced(monkeypatch: pytest.MonkeyPatch) -> None:
     assert choose(Path("some.gguf"), "numpy") == "numpy"
     with pytest.raises(ModelError, match="numpy, transformers"):
         choose(Path("some.gguf"), "other")
+
+
+@pytest.mark.parametrize("given", ["0", "-1", "many", "1.5"])
+def test_numbers_are_numbers(tmp_path: Path, given: str) -> None:
+    path = random_gguf(tmp_path / "random.gguf")
+    with pytest.raises(ModelError, match="MODEL_THREADS is"):
+        load(Card(name="test/random"), {"MODEL_WEIGHTS": str(path), "MODEL_THREADS": given})
