@@ -13,6 +13,7 @@ import os
 import socket
 import subprocess
 import sys
+import traceback
 from collections.abc import AsyncIterator, Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -97,6 +98,10 @@ class Apart:
         try:
             said = self._connection.recv()
         except (EOFError, OSError):
+            self._lost()
+            return
+        except Exception:  # noqa: BLE001 - what can't be read will never be answered
+            traceback.print_exc()
             self._lost()
             return
         for key, word in said:
