@@ -26,7 +26,7 @@ check: setup
 	$(BIN)/codespell
 
 test: setup
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 demo: setup
 	$(BIN)/python examples/demo.py $(if $(ONCE),--once)

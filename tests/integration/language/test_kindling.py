@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import httpx
 import openai
 import pytest
 
+from hearth.runtime import processes
 from hearth.testing.live import LiveServer
 
 ROOT = Path(__file__).parents[3]
@@ -99,6 +102,31 @@ def test_a_tool_is_called(client: openai.OpenAI) -> None:
     (call,) = answer.choices[0].message.tool_calls
     assert call.function.name == "weather"
     assert json.loads(call.function.arguments)["city"] in ("Oslo", "Rome")
+
+
+def test_a_model_that_is_killed_is_told_and_started_again(server: LiveServer) -> None:
+    headers = {"Authorization": f"Bearer {server.token}"}
+    version = json.loads(server.hearth("versions", NAME, "--json").stdout)[0]["id"]
+    asked = {"prompt": "Hello.", "min_tokens": 480, "max_tokens": 480}
+    with httpx.Client(base_url=server.url, headers=headers, timeout=60) as http:
+        made = http.post("/v1/predictions", json={"version": version, "input": asked, "stream": True}).json()
+        with http.stream("GET", made["urls"]["stream"]) as stream:
+            lines = stream.iter_lines()
+            next(line for line in lines if line.startswith("event: output"))
+            os.kill(model_of(server), signal.SIGKILL)
+            assert "event: error" in list(lines)
+        found = http.get(f"/v1/predictions/{made['id']}").json()
+        assert found["status"] == "failed"
+        assert "the model's process was killed by SIGKILL" in found["error"]
+        quick = {"version": version, "input": {"prompt": "Hello.", "max_tokens": 5}}
+        assert http.post("/v1/predictions", json=quick, headers={"Prefer": "wait=60"}).json()["status"] == "succeeded"
+
+
+def model_of(server: LiveServer) -> int:
+    """The process that steps the model."""
+    family = processes.descendants(processes.table(), server.pid)
+    (found,) = [pid for pid in family if b"engine.serving" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return found
 
 
 def test_a_cancel_frees_the_slot(server: LiveServer) -> None:
