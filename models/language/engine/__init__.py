@@ -2,7 +2,8 @@
 
 A `Backend` (backends/base.py) turns tokens into scores. The `Scheduler` steps all sequences together, samples
 (sampling.py) under a grammar where one is asked for (grammar.py), and hands on text without stop sequences
-(text.py). `Engine` makes prompts (prompt.py) and is what packages use, through `families/`.
+(text.py): in a process of its own (serving.py), which takes jobs from this one (apart.py). `Engine` makes prompts
+(prompt.py, chat.py) and is what packages use, through `families/`.
 
 Nothing here knows Hearth: with weights at hand, `load(Card(...))` works in any Python program.
 """
