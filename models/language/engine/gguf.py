@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _STRING, _ARRAY = 8, 9
+_LENGTH = struct.Struct("<Q")
 F32, F16, Q8_0, BF16 = 0, 1, 8, 30
 _BLOCK = [("scale", "<f2"), ("values", "i1", 32)]
 
@@ -87,6 +88,16 @@ class File:
         self._at += length
         return self._bytes[self._at - length : self._at].decode("utf-8", "replace")
 
+    def _texts(self, count: int) -> list[str]:
+        """Tokenizers have a hundred thousand."""
+        data, at, length, found = self._bytes, self._at, _LENGTH.unpack_from, []
+        for _ in range(count):
+            begin = at + _LENGTH.size
+            at = begin + length(data, at)[0]
+            found.append(data[begin:at].decode("utf-8", "replace"))
+        self._at = at
+        return found
+
     def _value(self, kind: int) -> Any:
         if kind == _STRING:
             return self._text()
@@ -97,6 +108,8 @@ class File:
                 found = struct.unpack_from(form, self._bytes, self._at)
                 self._at += struct.calcsize(form)
                 return list(found)
+            if kind == _STRING:
+                return self._texts(count)
             return [self._value(kind) for _ in range(count)]
         if kind not in _SCALARS:
             raise ModelError(f"{self.path.name} is damaged: a setting of unknown type {kind}")
