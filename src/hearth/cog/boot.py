@@ -6,6 +6,7 @@ Python 3.10 to 3.13; loaded by its path from `wrapper.py`.
 Environment:
   HEARTH_IMPORTS        file that takes the names of the modules that are imported when setup() has ended, as JSON
   HEARTH_IMPORTS_OVER   seconds of processor time below which nothing is written
+  HEARTH_READY          file that is made when setup() has ended
 """
 
 from __future__ import annotations
@@ -38,6 +39,9 @@ def imported() -> None:
 
 def ready() -> None:
     """setup() has ended. Libraries that import parts of themselves late have done so by now."""
+    if done := os.environ.get("HEARTH_READY"):
+        with contextlib.suppress(OSError), open(done, "w"):
+            pass
     path = os.environ.get("HEARTH_IMPORTS")
     if not path or _seconds < float(os.environ.get("HEARTH_IMPORTS_OVER", "inf")):
         return

@@ -47,6 +47,12 @@ DEAF_AFTER = 2
 """Health checks in a row without an answer, of 10 s each, after which a worker whose setup has ended is given up."""
 
 
+LOST_AFTER = 10.0
+"""Seconds that coglet has to learn that the setup has ended; milliseconds suffice, but now and then it never does."""
+_HEALTH_PATIENCE = 12.0
+"""Seconds for coglet to answer. It gives itself 10."""
+
+
 class Deaf(Exception):
     """Its setup has ended, and coglet can't reach it."""
 
@@ -115,6 +121,7 @@ class Boot:
         self._runtime_words = Tail(TAIL)
         self._group: Group
         self._instance: ProcessInstance | None = None
+        self._ended: float | None = None
         self._unwell = ""
         """What the model's own health check said last, after its setup."""
 
@@ -170,6 +177,8 @@ class Boot:
         if self._zygotes.threshold:
             variables["HEARTH_IMPORTS"] = str(home.imports)
             variables["HEARTH_IMPORTS_OVER"] = str(self._zygotes.threshold)
+        home.ready.unlink(missing_ok=True)  # of the attempt before
+        variables["HEARTH_READY"] = str(home.ready)
         variables |= self._markers
         marker = f"HEARTH_INSTANCE={spec.id}"
         if zygote is not None:
@@ -262,8 +271,9 @@ class Boot:
         loop = asyncio.get_running_loop()
         began, unanswered = loop.time(), 0
         while not group.exited.done():
-            with contextlib.suppress(InstanceLost):  # it does not listen yet
-                health = await coglet.health()
+            with contextlib.suppress(InstanceLost, TimeoutError):  # it does not listen yet
+                async with asyncio.timeout(_HEALTH_PATIENCE):
+                    health = await coglet.health()
                 # The one that waits in a forked group is the worker only once it has work.
                 met = (not self._forked or self._told is not BootPhase.PROCESS) and group.meet_worker()
                 if health.status == "SETUP_FAILED" or health.worker_dead:
@@ -277,12 +287,20 @@ class Boot:
                     unanswered = unanswered + 1 if health.unanswered else 0
                     if unanswered >= DEAF_AFTER and not self._patient:
                         raise Deaf
+                elif health.status == "STARTING" and self._ready_for(loop.time()) > LOST_AFTER and not self._patient:
+                    raise Deaf
             pause = min(max(_FIRST_PAUSE, (loop.time() - began) * _PACE), _LAST_PAUSE)
             await asyncio.wait([group.exited], timeout=pause)
         group.drain()
         if _PORT_TAKEN in str(self._runtime_words):
             raise PortTaken
         raise self._failed(f"its process {processes.ending(group.exited.result())}", str(self._runtime_words))
+
+    def _ready_for(self, now: float) -> float:
+        """Seconds since the setup was seen to have ended, as the model's own process tells it."""
+        if self._ended is None and self._home.ready.exists():
+            self._ended = now
+        return 0.0 if self._ended is None else now - self._ended
 
     def _failed(self, reason: str, words: str = "") -> SetupFailed:
         """`words`: coglet's own, for when it is coglet that failed before the model could say anything."""

@@ -39,6 +39,7 @@ class Home:
         self.shim = path / "bin"
         """First on PATH of an instance that is forked, while it boots."""
         self.imports = path / "imports.json"
+        self.ready = path / "ready"
 
     async def furnish(self, source: Path, finish: Callable[[], None] = lambda: None) -> None:
         """`make`, then `finish`, in a thread and to their end: a cancel can't stop the thread, so it waits."""

@@ -563,6 +563,33 @@ async def test_a_model_that_cannot_be_reached_after_setup_is_started_again(
     assert "started again" in "\n".join(model.setup)
 
 
+async def test_a_model_whose_end_of_setup_gets_lost_is_started_again(
+    models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(boot, "LOST_AFTER", 0.5)
+    code = f"""
+        import os
+        import time
+        from pathlib import Path
+        from cog import BaseRunner
+
+        FIRST = Path.home() / "lost-{uuid.uuid4().hex}"
+
+        class Predictor(BaseRunner):
+            def setup(self) -> None:
+                if not FIRST.exists():
+                    FIRST.touch()
+                    Path(os.environ["HEARTH_READY"]).touch()  # so it has ended, and coglet does not hear of it
+                    time.sleep(3600)
+
+            def run(self) -> str:
+                return "here"
+    """
+    model = await models.start(models.folder(code), setup_timeout=600.0)
+    assert (await model.run()).output == "here"
+    assert "started again" in "\n".join(model.setup)
+
+
 async def test_a_model_tells_when_it_is_ill(models: Models) -> None:
     model = await models.start("healthcheck")
     assert await model.instance.check() is None
@@ -627,6 +654,8 @@ async def test_an_instance_that_hangs_before_it_begins_is_lost(models: Models, m
     pid = (await noop.instance.usage()).pid
     assert pid is not None
     os.kill(pid, signal.SIGSTOP)
+    while (found := processes.find(pid)) is not None and not found.stopped:  # noqa: ASYNC110 - nothing tells
+        await asyncio.sleep(0.01)
     with pytest.raises(InstanceLost, match=r"did not begin a prediction within 0\.1 s, and it did not answer"):
         await noop.run(text="hello")
 
