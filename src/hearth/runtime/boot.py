@@ -271,6 +271,8 @@ class Boot:
         loop = asyncio.get_running_loop()
         began, unanswered = loop.time(), 0
         while not group.exited.done():
+            heard = False
+            self._ready_for(loop.time())
             with contextlib.suppress(InstanceLost, TimeoutError):  # it does not listen yet
                 async with asyncio.timeout(_HEALTH_PATIENCE):
                     health = await coglet.health()
@@ -287,8 +289,9 @@ class Boot:
                     unanswered = unanswered + 1 if health.unanswered else 0
                     if unanswered >= DEAF_AFTER and not self._patient:
                         raise Deaf
-                elif health.status == "STARTING" and self._ready_for(loop.time()) > LOST_AFTER and not self._patient:
-                    raise Deaf
+                    heard = True
+            if not heard and self._ready_for(loop.time()) > LOST_AFTER and not self._patient:
+                raise Deaf  # coglet has not heard of it, or does not answer at all
             pause = min(max(_FIRST_PAUSE, (loop.time() - began) * _PACE), _LAST_PAUSE)
             await asyncio.wait([group.exited], timeout=pause)
         group.drain()
