@@ -25,6 +25,9 @@ from hearth.runtime.printed import Origin, Printed
 from hearth.runtime.processes import Process
 
 ALIVE = "HEARTH_ALIVE_FD"
+LOWEST = 128
+"""The number that the pipe which ends a group has in there, at least. coglet's worker puts its own on 99 to 101, and
+takes its orders from 99: a thread of ours that reads there would take them away (health checks, cancels)."""
 END_PATIENCE = 10.0
 """Seconds that a killed process has to be dead."""
 
@@ -188,8 +191,10 @@ def _pipes() -> Iterator[tuple[Pipes, list[int]]]:
     ours = list[int]()
     theirs = [os.open(os.devnull, os.O_RDONLY)]
     try:
-        alive, write = os.pipe()
-        ours, theirs = [write], [*theirs, alive]
+        low, write = os.pipe()
+        ours, theirs = [write], [*theirs, low]
+        alive = fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, LOWEST)
+        theirs.append(alive)
         read, output = os.pipe()
         ours, theirs = [*ours, read], [*theirs, output]
         yield Pipes(theirs[0], output, alive), ours

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import signal
@@ -561,6 +562,18 @@ async def test_a_model_that_cannot_be_reached_after_setup_is_started_again(
     model = await models.start(models.folder(code), setup_timeout=600.0)
     assert (await model.run()).output == "here"
     assert "started again" in "\n".join(model.setup)
+
+
+@pytest.mark.parametrize("held", range(94, 100))
+async def test_descriptors_of_any_number_may_be_open(models: Models, held: int) -> None:
+    # coglet's worker puts its own on 99 to 101, whatever was there, and takes its orders from 99.
+    with contextlib.ExitStack() as stack:
+        for number in iter(lambda: os.open(os.devnull, os.O_RDONLY), None):
+            stack.callback(os.close, number)
+            if number >= held:
+                break
+        model = await models.start("noop", setup_timeout=8.0)
+        assert await model.instance.check() is None
 
 
 async def test_a_model_whose_end_of_setup_gets_lost_is_started_again(
