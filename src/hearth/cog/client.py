@@ -75,7 +75,7 @@ class Health(msgspec.Struct, frozen=True):
     @property
     def unanswered(self) -> bool:
         """coglet asked the worker and waited 10 s in vain. It asks no second time while the first question is open: one
-        that got lost between them, as happens on a busy machine, stays so for ever."""
+        that got lost between them stays so for ever."""
         return self.user_healthcheck_error == _UNANSWERED
 
     @property

@@ -254,7 +254,8 @@ async def test_a_forked_instance_differs_in_nothing_that_a_model_sees(make: Make
     same = ("argv", "path", "signals", "nice", "score", "main", "executable", "flag")
     assert {name: a[name] for name in same} == {name: b[name] for name in same}
     own = {"PORT", "TMPDIR", "HEARTH_OUT", "HEARTH_ALIVE_FD", "HEARTH_INSTANCE", "HEARTH_SERVER", "HEARTH_RUN",
-           "HEARTH_IMPORTS", "HEARTH_IMPORTS_OVER", "HEARTH_READY", "HOME", "XDG_CACHE_HOME", "HF_HOME", "TORCH_HOME"}  # fmt: skip
+           "HEARTH_READY", "HEARTH_IMPORTS", "HEARTH_IMPORTS_OVER",
+           "HOME", "XDG_CACHE_HOME", "HF_HOME", "TORCH_HOME"}  # fmt: skip
     assert {k: v for k, v in a["environ"].items() if k not in own} == {
         k: v for k, v in b["environ"].items() if k not in own
     }
