@@ -39,8 +39,6 @@ from typing import Any
 LENGTH = struct.Struct("!I")
 SHIM_FD = 9
 """The largest that a POSIX shell can name."""
-FREE_FD = 128
-"""Where nobody else's are, and above: coglet's worker has its own on 99 to 101."""
 STARTED = b"started "
 """What a leader says before it becomes the server; an error follows if it could not."""
 HARMLESS = ("/dev/null", "/dev/urandom", "/dev/random", "/dev/zero")
@@ -216,7 +214,7 @@ def launch(
 
 def moved(fd: int) -> int:
     """The same descriptor, where it is in nobody's way."""
-    number = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, FREE_FD)
+    number = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, SHIM_FD + 1)
     os.close(fd)
     return number
 

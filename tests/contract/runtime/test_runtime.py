@@ -415,7 +415,8 @@ async def test_a_failed_setup_says_why_and_leaves_nothing(models: Models) -> Non
 async def test_a_death_in_setup_says_how_and_leaves_nothing(
     models: Models, death: str, reason: str, tmp_path: Path
 ) -> None:
-    # coglet drops what was printed in the last moment before a crash; hence the wait.
+    # coglet drops what was printed in the last moment before a crash; hence the wait. And a forked worker that dies
+    # before anybody has looked is mistaken for the script that stands in for it; hence the sleep.
     heard = tmp_path / "heard"
     code = f"""
 import os, time
@@ -424,6 +425,7 @@ class Predictor:
     def setup(self):
         print("half of the weights are loaded", flush=True)
         wait_for({str(heard)!r})
+        time.sleep(0.5)
         {death}
     def run(self) -> str:
         return "ready"
