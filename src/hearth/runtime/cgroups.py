@@ -19,7 +19,11 @@ _PERIOD = 100_000
 """Microseconds in which an instance may use its share of the CPUs."""
 _NO_LIMIT = 1 << 60
 """Bytes: version 1 says 2^63 less a page for no limit."""
+_COUNTERS = {1: ("memory.oom_control", "memory.max_usage_in_bytes"), 2: ("memory.events", "memory.peak")}
+"""Files, by version: the kills for lack of memory, and the most that was taken."""
 _PREFIX = "hearth-"
+_FILLED = 0.9
+"""Of a limit: a kill comes before the last page is taken."""
 _PATIENCE = 1.0
 """Seconds that a group may stay busy after its last process is dead."""
 
@@ -136,10 +140,12 @@ class Cgroups:
     def sweep(self) -> None:
         """Remove the groups that an earlier run of this server left, maybe from another place in the tree; those with
         processes stay."""
-        for mount in {m.top: m for m in (self._memory, self._cpu) if m is not None}.values():
-            for folder in mount.top.rglob(f"{self._server}-*"):
-                with contextlib.suppress(OSError):
-                    folder.rmdir()
+        for top in {m.top for m in (self._memory, self._cpu) if m is not None}:
+            for above, names, _ in os.walk(top):  # which passes over what others remove meanwhile
+                for name in names:
+                    if name.startswith(f"{self._server}-"):
+                        with contextlib.suppress(OSError):
+                            os.rmdir(os.path.join(above, name))
 
     def _with_memory(self, mount: Mount, id: str, memory: int) -> Cgroup:
         folder = self._folder(mount, id)
@@ -154,7 +160,8 @@ class Cgroups:
             _write(folder / "memory.limit_in_bytes", str(memory))
             with contextlib.suppress(OSError):  # swap is not accounted
                 _write(folder / "memory.memsw.limit_in_bytes", str(memory))
-        return Cgroup([folder], folder / ("memory.events" if mount.version == 2 else "memory.oom_control"), memory)
+        events, peak = _COUNTERS[mount.version]
+        return Cgroup([folder], folder / events, memory, peak=folder / peak)
 
     def _folder(self, mount: Mount, id: str) -> Path:
         return mount.own / f"{self._server}-{id}"
@@ -165,11 +172,13 @@ class Cgroup(NamedTuple):
 
     folders: list[Path]
     events: Path | None
-    """The file that counts kills for lack of memory."""
+    """The file that counts kills for lack of memory: its own or, as of Linux 4.13, the machine's."""
     memory: int
     """Bytes that it may take."""
     cpus: bool = False
     """Its share of the CPUs is limited."""
+    peak: Path | None = None
+    """The file with the most that it took."""
 
     def add(self, pid: int) -> None:
         """A process, and all children that it has from now on. Raises OSError."""
@@ -177,7 +186,7 @@ class Cgroup(NamedTuple):
             _write(folder / "cgroup.procs", str(pid))
 
     def kills(self) -> int:
-        """How many of its processes were killed because it had no more memory."""
+        """How many of its processes were killed because there was no more memory."""
         if self.events is None:
             return 0
         for line in _read(self.events).splitlines():
@@ -185,6 +194,12 @@ class Cgroup(NamedTuple):
             if name == "oom_kill":
                 return int(number)
         return 0
+
+    def filled(self) -> bool:
+        """It took about all that it may: what ran out was its memory, not the machine's. Kernels before 5.19 may not
+        tell; then it is taken for granted."""
+        peak = "" if self.peak is None else _read(self.peak).strip()
+        return not peak.isdigit() or int(peak) > self.memory * _FILLED
 
     def remove(self) -> None:
         """Once all its processes have ended. Blocks for a moment at most."""

@@ -112,17 +112,19 @@ class Confinement:
 
     def __init__(self, limits: InstanceLimits, cgroup: Cgroup | None, turn: int = 0) -> None:
         self._limits, self._cgroup, self._turn = limits, cgroup, turn
-        self._watched = limits.memory is not None and (cgroup is None or cgroup.events is None)
+        self._counted = cgroup is not None and cgroup.events is not None
+        """The kernel limits its memory, and counts those that it kills for the lack of it."""
         self._members: Members | None = None
         self._working = 0
         self._timer: asyncio.TimerHandle | None = None
-        self._kills_before = 0
+        self._kills = 0, 0
+        """On the whole machine, at the last two looks."""
         self._over: int | None = None
 
     def hold(self, members: Members) -> None:
         """From now on. What its processes start is held too."""
         self._members = members
-        self._kills_before = _machine_kills()
+        self._kills = (_machine_kills(),) * 2
         # A forked instance has its worker already, and on a busy machine a started one may be faster than we are.
         held: set[int] = set()
         while new := {p.pid for p in processes.family(members.pid) if p.alive} - held:
@@ -135,7 +137,7 @@ class Confinement:
     def work(self) -> None:
         """It has something to do (one thing more)."""
         self._working += 1
-        if self._watched and self._timer is None:
+        if not self._counted and self._limits.memory is not None and self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(WATCH, self._look)
 
     def rest(self) -> None:
@@ -147,11 +149,12 @@ class Confinement:
         if self._over is not None:
             return Shortage(self._over)
         if self._cgroup is not None and self._cgroup.kills():
-            return Shortage(self._cgroup.memory)
-        killed = status is not None and os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
-        if killed and _machine_kills() > self._kills_before:
-            return Shortage()
-        return None
+            return Shortage(self._cgroup.memory if self._cgroup.filled() else 0)
+        if self._counted or status is None or not os.WIFSIGNALED(status) or os.WTERMSIG(status) != signal.SIGKILL:
+            return None
+        # That the kernel has just killed somebody is all there is to know. The look before the last: one may have come
+        # between the kill and our hearing of it.
+        return Shortage() if _machine_kills() > self._kills[0] else None
 
     def release(self) -> None:
         """Blocks for a moment at most."""
@@ -175,7 +178,7 @@ class Confinement:
                 self._cgroup.add(pid)
             except OSError as error:
                 log.warning("process %d is in no cgroup: %s", pid, error, extra={"action": "cgroup_failed"})
-                self._watched = self._limits.memory is not None
+                self._counted = False
         if self._limits.file_size is not None:
             most = self._limits.file_size
             resource.prlimit(pid, resource.RLIMIT_FSIZE, (most, most))
@@ -187,6 +190,7 @@ class Confinement:
         members, most = self._members, self._limits.memory
         if members is None or most is None:
             return
+        self._kills = self._kills[1], _machine_kills()
         pids = [process.pid for process in processes.family(members.pid)]
         if memory.resident(pids) > most:  # only then the dear look: shared pages count once
             taken = memory.look(pids, keep=True).now

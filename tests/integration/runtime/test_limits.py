@@ -14,10 +14,11 @@ from hearth import ids
 from hearth.cog.build import Environments
 from hearth.domain.model import Recipe
 from hearth.errors import InstanceLost, SetupFailed, Shortage
+from hearth.runtime import limits
 from hearth.runtime.base import BuildRequest, Instance, InstanceSpec, Job
 from hearth.runtime.build import CogBuilder
 from hearth.runtime.cgroups import Cgroups
-from hearth.runtime.limits import Enforcer, InstanceLimits
+from hearth.runtime.limits import WATCH, Enforcer, InstanceLimits
 from hearth.runtime.process import ProcessRuntime
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -130,15 +131,32 @@ async def test_a_setup_that_takes_too_much_fails_for_that(start: Starter, groupe
     assert isinstance(failed.value.shortage, Shortage)
 
 
-async def test_another_death_is_no_shortage(start: Starter) -> None:
-    instance = await start(InstanceLimits(memory=1000 * MB))
+async def killed(instance: Instance, before: Callable[[], object] = lambda: None) -> InstanceLost:
+    """While it works, a second after something else happened."""
     pid = (await instance.run(Job(id=ids.sortable(), input={}), lambda _: None)).output
     running = asyncio.ensure_future(take(instance, 1, seconds=30))
-    await asyncio.sleep(0)
+    before()
+    await asyncio.sleep(4 * WATCH)
     os.kill(pid, 9)
     with pytest.raises(InstanceLost) as lost:
         await running
-    assert lost.value.shortage is None
+    return lost.value
+
+
+@both
+async def test_another_death_is_no_shortage(start: Starter, grouped: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    kills = [7]
+    monkeypatch.setattr(limits, "_machine_kills", lambda: sum(kills))
+    instance = await start(InstanceLimits(memory=1000 * MB), groups=grouped)
+    assert (await killed(instance, before=lambda: kills.append(1))).shortage is None
+
+
+async def test_a_machine_without_memory_is_a_shortage(start: Starter, monkeypatch: pytest.MonkeyPatch) -> None:
+    kills = [7]
+    monkeypatch.setattr(limits, "_machine_kills", lambda: sum(kills))
+    instance = await start(InstanceLimits(memory=1000 * MB), groups=False)
+    asyncio.get_running_loop().call_later(4 * WATCH, kills.append, 1)
+    assert (await killed(instance)).shortage == Shortage()
 
 
 async def test_cpus_are_bound_where_there_are_no_groups(start: Starter) -> None:

@@ -135,3 +135,34 @@ def test_what_an_earlier_run_left_is_removed(tree: Tree) -> None:
 
 def test_no_tree_at_all(tmp_path: Path) -> None:
     assert Cgroups.find("s1", root=tmp_path, proc=tmp_path) is None
+
+
+def test_a_tree_that_others_change_meanwhile_is_swept_all_the_same(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = tree.first("memory", "/")
+    found = tree.find()
+    assert found is not None
+    for name in ("box/hearth-s2-ended", "other/hearth-s1-old"):
+        memory.joinpath(name).mkdir(parents=True)
+    scan = os.scandir
+
+    def vanishing(path: str | Path) -> object:
+        if Path(path).name == "hearth-s2-ended":
+            raise FileNotFoundError(path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", vanishing)
+    found.sweep()
+    assert not memory.joinpath("other/hearth-s1-old").exists()
+
+
+def test_whether_its_own_memory_ran_out_or_the_machines(tree: Tree) -> None:
+    tree.second("/own", "memory", str(os.getpid()))
+    found = tree.find()
+    assert found is not None
+    group = found.make("i1", memory=10**9, cpus=None)
+    assert group.filled(), "an old kernel does not tell"
+    assert group.peak is not None
+    group.peak.write_text("300000000\n")
+    assert not group.filled()
+    group.peak.write_text("999995904\n")
+    assert group.filled()
