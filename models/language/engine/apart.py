@@ -41,13 +41,13 @@ class Apart:
     def wait(self) -> Self:
         """Until the model is loaded. Raises what that raised. Nothing can be run before."""
         try:
-            facts = self._connection.recv()
+            found = self._connection.recv()
         except (EOFError, OSError):
             self._died()
             raise ModelError("the model's process ended while it was loaded") from None
-        if isinstance(facts, Exception):
-            raise facts
-        self.name, self.context, self.vocab, self.slots = facts.name, facts.context, facts.vocab, facts.slots
+        if isinstance(found, Exception):
+            raise found
+        self.context: int = found
         return self
 
     async def run(self, job: Job) -> AsyncIterator[Piece]:
@@ -74,7 +74,9 @@ class Apart:
         if self._loop is not None and not self._loop.is_closed():
             self._loop.remove_reader(self._connection.fileno())
         self._connection.close()
-        self._give_up()
+        for words in self._listening.values():
+            words.put_nowait(RuntimeError("the model was closed"))
+        self._listening.clear()
 
     def _attach(self) -> None:
         """Hear of news in the event loop that runs."""
@@ -115,11 +117,6 @@ class Apart:
         if not self._closed:
             self.close()
             self._died()
-
-    def _give_up(self) -> None:
-        for words in self._listening.values():
-            words.put_nowait(RuntimeError("the model was closed"))
-        self._listening.clear()
 
 
 class Process(Apart):

@@ -117,21 +117,24 @@ def choose(path: Path, forced: str) -> str:
 def _opened(plan: Plan) -> tuple[Source, Tokenizer]:
     if plan.backend == "vllm":  # which has a process of its own
         from .backends.vllm import Vllm
-        from .tokenizer import of_weights
 
-        words = of_weights(plan.weights)
+        words = _tokenizer(plan.weights)
         return Vllm(plan.weights, words, slots=plan.slots), words
     from .apart import Process  # that process itself does without an event loop
 
     process = Process(plan)
     try:
-        from .tokenizer import of_weights  # while the model is loaded there
-
-        words = of_weights(plan.weights)
+        words = _tokenizer(plan.weights)  # while the model is loaded there
         return process.wait(), words
     except BaseException:
         process.close()
         raise
+
+
+def _tokenizer(weights: Path) -> Tokenizer:
+    from .tokenizer import of_weights  # late: its libraries take a while to import
+
+    return of_weights(weights)
 
 
 def _processors() -> int:

@@ -61,7 +61,7 @@ class Scheduler:
         return bool(self._active or self._waiting or self._said)
 
     def refuse(self, key: int, error: Exception) -> None:
-        """Tell with the next step that there will be no text."""
+        """Tell with the step's other words that no more text will come."""
         self._said.append((key, error))
 
     def add(self, sequence: Sequence) -> None:
@@ -98,13 +98,13 @@ class Scheduler:
         try:
             sequence.state, sequence.pending = self.backend.start(job.prompt, room, job.image)
         except Exception as error:  # noqa: BLE001 - the library's: it ends this job, not the model
-            self._said.append((sequence.key, error))
+            self.refuse(sequence.key, error)
             return
         sequence.read = max(len(job.prompt), len(sequence.pending))
         left = self.backend.context - sequence.read
         if left < 1:
             self.backend.end(sequence.state)
-            self._said.append((sequence.key, too_long(sequence.read, self.backend.context)))
+            self.refuse(sequence.key, too_long(sequence.read, self.backend.context))
             return
         sequence.most = min(job.params.max_tokens, left)
         sequence.sampler = Sampler(job.params, job.prompt, self.backend.vocab, ends)
@@ -159,5 +159,5 @@ class Scheduler:
         self._said.append((sequence.key, Piece(text, sequence.made, sequence.read, ended, complete)))
 
     def _fail(self, sequence: Sequence, error: Exception) -> None:
-        self._said.append((sequence.key, error))
+        self.refuse(sequence.key, error)
         self._leave(sequence)

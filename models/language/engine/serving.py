@@ -11,16 +11,15 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from .backends import opened
-from .backends.base import Facts, Plan
+from .backends.base import Plan
 from .errors import portable
 from .scheduler import Scheduler
 from .tokenizer import of_weights
 
 
 def serve(connection: Connection, scheduler: Scheduler) -> None:
-    """Runs what comes through the connection, until its other end is closed."""
-    backend = scheduler.backend
-    connection.send(Facts(name=backend.name, context=backend.context, vocab=backend.vocab, slots=backend.slots))
+    """Runs what comes through the connection, until its other end is closed. First it tells how many tokens fit."""
+    connection.send(scheduler.backend.context)
     inbox: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(connection, scheduler, inbox), name="jobs", daemon=True).start()
     try:

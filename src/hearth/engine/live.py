@@ -34,7 +34,6 @@ class Live:
         "metrics",
         "prediction",
         "recorded",
-        "since",
         "writing",
         "written",
     )
@@ -45,8 +44,6 @@ class Live:
         """The row as of the last step; output, logs and metrics join it at the end."""
         self.due = 0.0
         """When its news are to be stored, in the event loop's time."""
-        self.since: float | None = None
-        """When the model first said something, in that time."""
         self.items: list[Any] = []
         self.metrics: dict[str, Any] = {}
         self._printed: list[str] = []

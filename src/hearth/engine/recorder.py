@@ -42,7 +42,7 @@ KINDS = {
 }
 """The event that each step leaves."""
 SHARE, LONGEST = 1 / 16, 0.05
-"""Events wait to be stored for this share of the time since the first; at most so many seconds."""
+"""Output and logs wait to be stored for this share of the time since the start; at most so many seconds."""
 _NEWS = {Kind.OUTPUT: "output", Kind.LOG: "logs"}
 """The webhook that an event may cause."""
 
@@ -144,20 +144,20 @@ class Recorder:
             self._touch(live, self._interval)
 
     def _touch(self, live: Live, delay: float | None = None) -> None:
-        """Write it within `delay` seconds; one that ends before needs no write of its own."""
+        """Write it within `delay` seconds, by default its patience; one that ends before needs no write of its own."""
         now = asyncio.get_running_loop().time()
-        due = now + (self._patience(live, now) if delay is None else delay)
+        due = now + (self._patience(live) if delay is None else delay)
         if live.prediction.id not in self._dirty or due < live.due:
             live.due = due
             self._dirty[live.prediction.id] = live
             self._arm(due)
 
-    def _patience(self, live: Live, now: float) -> float:
-        """The interval at first; one that has been talking for long is written less often. Most runs are over before,
-        and a long text would cost a transaction for every word."""
-        if live.since is None:
-            live.since = now
-        return min(max(self._interval, (now - live.since) * SHARE), LONGEST)
+    def _patience(self, live: Live) -> float:
+        """The interval at first; one that has been running for long is written less often. Most are over before, and a
+        long text would cost a transaction for every word."""
+        started = live.prediction.started_at
+        age = 0.0 if started is None else self._clock.now() - started
+        return min(max(self._interval, age * SHARE), LONGEST)
 
     def _arm(self, due: float) -> None:
         if self._timer is not None:

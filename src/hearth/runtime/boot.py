@@ -45,10 +45,8 @@ _PACE = 0.03
 
 DEAF_AFTER = 2
 """Health checks in a row without an answer, of 10 s each, after which a worker whose setup has ended is given up."""
-
-
 LOST_AFTER = 10.0
-"""Seconds that coglet has to learn that the setup has ended; milliseconds suffice, but now and then it never does."""
+"""Seconds that coglet has to learn that the setup has ended; milliseconds suffice."""
 _HEALTH_PATIENCE = 12.0
 """Seconds for coglet to answer. It gives itself 10."""
 
@@ -122,6 +120,7 @@ class Boot:
         self._group: Group
         self._instance: ProcessInstance | None = None
         self._ended: float | None = None
+        """When its setup was seen to have ended, in the event loop's time."""
         self._unwell = ""
         """What the model's own health check said last, after its setup."""
 
@@ -269,10 +268,11 @@ class Boot:
 
     async def _until_ready(self, group: Group, coglet: Coglet) -> None:
         loop = asyncio.get_running_loop()
-        began, unanswered = loop.time(), 0
+        began, unanswered, heard = loop.time(), 0, False
         while not group.exited.done():
+            if not heard and self._ready_for(loop.time()) > LOST_AFTER and not self._patient:
+                raise Deaf  # coglet has not heard of it, or does not answer at all
             heard = False
-            self._ready_for(loop.time())
             with contextlib.suppress(InstanceLost, TimeoutError):  # it does not listen yet
                 async with asyncio.timeout(_HEALTH_PATIENCE):
                     health = await coglet.health()
@@ -290,8 +290,6 @@ class Boot:
                     if unanswered >= DEAF_AFTER and not self._patient:
                         raise Deaf
                     heard = True
-            if not heard and self._ready_for(loop.time()) > LOST_AFTER and not self._patient:
-                raise Deaf  # coglet has not heard of it, or does not answer at all
             pause = min(max(_FIRST_PAUSE, (loop.time() - began) * _PACE), _LAST_PAUSE)
             await asyncio.wait([group.exited], timeout=pause)
         group.drain()

@@ -20,7 +20,7 @@ from engine.testing import beside
 class Counting:
     """Says 1, 2, 3 … in each sequence, and remembers how it was fed."""
 
-    name, context, vocab, slots, chunk = "counting", 10**9, 64, 2, 4
+    context, vocab, slots, chunk = 10**9, 64, 2, 4
 
     def __init__(self) -> None:
         self.fed: list[list[list[int]]] = []

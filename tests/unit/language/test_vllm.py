@@ -26,9 +26,7 @@ class FakeEngine:
     reason: str = "stop"
     aborted: list[str] = field(default_factory=list)
     asked: Any = None
-    model_config: Any = field(
-        default_factory=lambda: SimpleNamespace(max_model_len=64, get_vocab_size=lambda: 10), repr=False
-    )
+    model_config: Any = field(default_factory=lambda: SimpleNamespace(max_model_len=64), repr=False)
 
     async def generate(self, prompt: dict[str, list[int]], params: Any, name: str) -> AsyncIterator[Any]:
         self.asked = (prompt, params)

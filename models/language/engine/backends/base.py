@@ -33,20 +33,9 @@ class Plan:
     """Processors to compute with."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Facts:
-    """What a model says of itself once it is loaded."""
-
-    name: str
-    context: int
-    vocab: int
-    slots: int
-
-
 class Backend(Protocol):
     """A model that is fed step by step. Called by one thread only."""
 
-    name: str
     context: int
     """Most tokens of one sequence, prompt and text together."""
     vocab: int
@@ -71,10 +60,8 @@ class Backend(Protocol):
 class Source(Protocol):
     """What runs jobs: the scheduler over a backend, or a library that has a scheduler of its own."""
 
-    name: str
     context: int
-    vocab: int
-    slots: int
+    """Most tokens of one sequence, prompt and text together."""
 
     def run(self, job: Job) -> AsyncIterator[Piece]:
         """The text of a job as it is made, `Piece.ended` in the last. Closing the iterator ends the job."""

@@ -27,8 +27,6 @@ class Slot:
 
 
 class LlamaCpp:
-    name = "llama_cpp"
-
     def __init__(self, path: Path, *, slots: int, context: int, threads: int) -> None:
         """`context`: memory is set aside for so many tokens in each slot."""
         llama_cpp.llama_log_set(_quiet, ctypes.c_void_p(0))

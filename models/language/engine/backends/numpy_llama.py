@@ -53,8 +53,6 @@ class State:
 
 
 class NumpyLlama:
-    name = "numpy"
-
     def __init__(self, file: File, *, slots: int = 16) -> None:
         settings = file.settings
         if settings.get("general.architecture") != "llama" or settings.get("llama.expert_count"):

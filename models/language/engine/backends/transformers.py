@@ -37,7 +37,6 @@ class State:
 
 
 class Causal:
-    name = "transformers"
     _kind: Any = AutoModelForCausalLM
 
     def __init__(self, path: Path, *, slots: int, threads: int) -> None:

@@ -28,16 +28,13 @@ _LEAST = 1e-6
 class Vllm:
     """A `Source` of its own: no scheduler of ours above it."""
 
-    name = "vllm"
-
     def __init__(self, path: Path, tokenizer: Tokenizer, *, slots: int) -> None:
         self._tokenizer = tokenizer
         arguments = vllm.AsyncEngineArgs(
             model=str(path), max_num_seqs=slots, tensor_parallel_size=max(torch.cuda.device_count(), 1)
         )
         self._engine = vllm.AsyncLLMEngine.from_engine_args(arguments)
-        config = self._engine.model_config
-        self.slots, self.context, self.vocab = slots, config.max_model_len, config.get_vocab_size()
+        self.context = self._engine.model_config.max_model_len
         self._ids = itertools.count()
 
     async def run(self, job: Job) -> AsyncIterator[Piece]:
