@@ -13,6 +13,7 @@ from .backends.base import Backend
 from .errors import too_long
 from .job import Job, Piece, Reason, Word
 from .sampling import Sampler
+from .shape import Shape
 from .text import Text
 from .tokenizer import Tokenizer
 
@@ -36,7 +37,7 @@ class Sequence:
 
 
 class Scheduler:
-    """Runs jobs on a backend. Called by one thread only, but for `prepare`."""
+    """Runs jobs on a backend. Called by one thread only, but for `constraint`."""
 
     def __init__(self, backend: Backend, tokenizer: Tokenizer) -> None:
         self.backend, self._tokenizer = backend, tokenizer
@@ -45,16 +46,14 @@ class Scheduler:
         self._active: list[Sequence] = []
         self._said: list[tuple[int, Word]] = []
 
-    def prepare(self, key: int, job: Job) -> Sequence:
+    def constraint(self, shape: Shape) -> Constraint:
         """What takes its time and needs no model: a grammar is read. From one thread, which may be
         another. Raises UserError."""
-        if job.shape.free:
-            return Sequence(key, job, None)
         if self._grammars is None:
             from .grammar import Grammars  # its library is loaded for the first that wants it
 
             self._grammars = Grammars(self._tokenizer, self.backend.vocab)
-        return Sequence(key, job, self._grammars.constraint(job.shape))
+        return self._grammars.constraint(shape)
 
     @property
     def busy(self) -> bool:
@@ -64,8 +63,9 @@ class Scheduler:
         """Tell with the step's other words that no more text will come."""
         self._said.append((key, error))
 
-    def add(self, sequence: Sequence) -> None:
-        self._waiting.append(sequence)
+    def add(self, key: int, job: Job, constraint: Constraint | None = None) -> None:
+        """`constraint`: of the job's shape, unless that is free."""
+        self._waiting.append(Sequence(key, job, constraint))
 
     def drop(self, key: int) -> None:
         """Nobody wants it any more."""

@@ -1,56 +1,110 @@
-"""What the model's process does: it takes jobs from a connection, and tells what each step said."""
+"""What the model's process does: it takes jobs from a connection, and tells what each step said.
+
+The thread that steps also reads. Another would have to wait for the interpreter, which a busy model hands over so
+rarely that a job lay there for 40 ms. Only what is slow, the reading of a grammar, is done aside.
+"""
 
 from __future__ import annotations
 
-import queue
+import os
+import select
 import signal
-import threading
-from collections.abc import Callable
-from functools import partial
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import TYPE_CHECKING
 
 from .backends import opened
 from .backends.base import Plan
 from .errors import portable
+from .job import Job
 from .scheduler import Scheduler
+from .shape import Shape
 from .tokenizer import of_weights
+
+if TYPE_CHECKING:
+    from .grammar import Constraint
 
 
 def serve(connection: Connection, scheduler: Scheduler) -> None:
     """Runs what comes through the connection, until its other end is closed. First it tells how many tokens fit."""
     connection.send(scheduler.backend.context)
-    inbox: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-    threading.Thread(target=_receive, args=(connection, scheduler, inbox), name="jobs", daemon=True).start()
+    desk = _Desk(connection, scheduler)
     try:
         while True:
-            while not inbox.empty() or not scheduler.busy:
-                asked = inbox.get()
-                if asked is None:
-                    return
-                asked()
+            desk.take()
             if said := scheduler.step():
-                connection.send([(key, portable(word) if isinstance(word, Exception) else word) for key, word in said])
-    except OSError:  # nobody listens any more
+                desk.tell([(key, portable(word) if isinstance(word, Exception) else word) for key, word in said])
+    except (EOFError, OSError):  # nobody listens any more
         return
     finally:
+        desk.close()
         scheduler.close()
 
 
-def _receive(connection: Connection, scheduler: Scheduler, inbox: queue.SimpleQueue[Any]) -> None:
-    """Always reads, and never writes: so the other side, which does both, never waits for long."""
-    try:
-        while True:
-            key, job = connection.recv()
-            if job is None:
-                inbox.put(partial(scheduler.drop, key))
-                continue
-            try:
-                inbox.put(partial(scheduler.add, scheduler.prepare(key, job)))
-            except Exception as error:  # noqa: BLE001 - it ends this job, not the model
-                inbox.put(partial(scheduler.refuse, key, error))
-    except (EOFError, OSError):
-        inbox.put(None)
+class _Desk:
+    """Jobs come in and words go out, without a wait while there is something to step."""
+
+    def __init__(self, connection: Connection, scheduler: Scheduler) -> None:
+        self._connection, self._scheduler = connection, scheduler
+        self._aside = ThreadPoolExecutor(1, "grammars")
+        self._reading: dict[int, tuple[Job, Future[Constraint]]] = {}
+        self._read: deque[int] = deque()
+        self._bell, self._clapper = os.pipe()
+        self._incoming, self._either = select.poll(), select.poll()
+        self._incoming.register(connection, select.POLLIN)
+        self._incoming.register(self._bell, select.POLLIN)
+        self._either.register(connection, select.POLLIN | select.POLLOUT)
+
+    def take(self) -> None:
+        """All that is there; if there is nothing to step, wait for more. Raises EOFError, OSError."""
+        while events := self._incoming.poll(0 if self._scheduler.busy else None):
+            for descriptor, _ in events:
+                if descriptor == self._bell:
+                    os.read(self._bell, 1)
+                    self._add(self._read.popleft())
+                else:
+                    self._hear()
+
+    def tell(self, words: list[tuple[int, object]]) -> None:
+        """Reads on for as long as the other side does not: it may be about to hand over something large. Raises
+        EOFError, OSError."""
+        while not self._either.poll()[0][1] & select.POLLOUT:
+            self._hear()
+        self._connection.send(words)
+
+    def close(self) -> None:
+        self._aside.shutdown()
+        os.close(self._bell)
+        os.close(self._clapper)
+
+    def _hear(self) -> None:
+        """A job, or that nobody wants it any more."""
+        key, job = self._connection.recv()
+        if job is None:
+            self._reading.pop(key, None)
+            self._scheduler.drop(key)
+        elif job.shape.free:
+            self._scheduler.add(key, job)
+        else:
+            self._reading[key] = job, self._aside.submit(self._grammar, key, job.shape)
+
+    def _grammar(self, key: int, shape: Shape) -> Constraint:
+        try:
+            return self._scheduler.constraint(shape)
+        finally:
+            self._read.append(key)
+            os.write(self._clapper, b"\0")
+
+    def _add(self, key: int) -> None:
+        """Its grammar was read."""
+        if key not in self._reading:
+            return  # it was dropped meanwhile
+        job, constraint = self._reading.pop(key)
+        try:
+            self._scheduler.add(key, job, constraint.result())
+        except Exception as error:  # noqa: BLE001 - it ends this job, not the model
+            self._scheduler.refuse(key, error)
 
 
 def main(descriptor: int) -> None:

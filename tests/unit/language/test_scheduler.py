@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import aclosing, closing
 from typing import Any
@@ -13,6 +16,7 @@ from engine import Engine, Params, Request, UserError
 from engine.apart import Apart
 from engine.job import Job
 from engine.scheduler import PROMPTS_AT_ONCE, Scheduler
+from engine.serving import serve
 from engine.shape import Shape
 from engine.testing import beside
 
@@ -60,11 +64,17 @@ class Words:
 
 
 def job(
-    prompt: list[int], *, limit: int = 100, stop: tuple[str, ...] = (), picture: int | None = None, **params: Any
+    prompt: list[int],
+    *,
+    limit: int = 100,
+    stop: tuple[str, ...] = (),
+    picture: int | None = None,
+    regex: str | None = None,
+    **params: Any,
 ) -> Job:
     """`picture`: how many tokens it takes."""
     known = Params(seed=1, max_tokens=limit, stop=stop, **params)
-    return Job(prompt=prompt, params=known, shape=Shape(), image=picture)
+    return Job(prompt=prompt, params=known, shape=Shape(regex=regex), image=picture)
 
 
 def source(backend: Counting, end: int = 999) -> Apart:
@@ -169,6 +179,47 @@ async def test_closing_ends_what_runs(backend: Counting) -> None:
             pass
     with pytest.raises(RuntimeError, match="closed"):
         await anext(model.run(job([10])))
+
+
+async def test_what_is_dropped_while_its_grammar_is_read_never_runs(
+    backend: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scheduler, begun, go = Scheduler(backend, Words(999)), threading.Event(), threading.Event()  # type: ignore[arg-type]
+
+    def constraint(shape: Shape) -> None:
+        begun.set()
+        assert go.wait(30)
+
+    monkeypatch.setattr(scheduler, "constraint", constraint)
+    with closing(beside(scheduler)) as model:
+        dropped = asyncio.ensure_future(text(model, job([20, 20], regex=".*")))
+        assert await asyncio.to_thread(begun.wait, 30)
+        assert await text(model, job([10, 10], limit=2)) == "1 2 ", "others run meanwhile"
+        dropped.cancel()
+        await asyncio.wait([dropped])
+        go.set()
+        assert await text(model, job([30, 30], limit=2, regex=".*")) == "1 2 "
+    assert [[20, 20]] not in backend.fed
+    assert [[30, 30]] in backend.fed
+
+
+def test_a_large_job_is_taken_though_nobody_hears_the_words(backend: Counting) -> None:
+    ours, theirs = multiprocessing.Pipe()
+    served = threading.Thread(target=serve, args=(theirs, Scheduler(backend, Words(999))), daemon=True)
+    served.start()
+    ours.recv()
+    ours.send((0, job([10, 10], limit=10**9)))
+    steps = -1
+    while steps != len(backend.fed):  # until its words fill the connection
+        steps = len(backend.fed)
+        time.sleep(0.2)
+    sending = threading.Thread(target=ours.send, args=((1, job(list(range(10**6)))),), daemon=True)
+    sending.start()
+    sending.join(30)
+    assert not sending.is_alive()
+    ours.close()
+    served.join(30)
+    assert not served.is_alive()
 
 
 async def test_a_seed_gives_one_text_alone_or_among_many(engine_of: Callable[..., Engine]) -> None:
