@@ -33,6 +33,9 @@ CHECK_PATIENCE = 12.0
 """Seconds for an answer to a health check. coglet gives the model 5, and itself 10."""
 BEGIN_PATIENCE = 20.0
 """Seconds for a prediction to begin, which takes milliseconds, until the instance is asked how it is."""
+CALL_PATIENCE = 0.1
+"""Seconds from the beginning of a prediction until the model is called for sure, which takes a millisecond. A cancel
+that reaches coglet in between is lost."""
 STREAM_PATIENCE = 2.0
 """Seconds that coglet has to end the streams of a dead worker; it takes milliseconds."""
 
@@ -123,8 +126,14 @@ class ProcessInstance:
 
     async def cancel(self, job_id: str) -> bool:
         name = self._prefix + job_id
-        if name not in self._running:
+        running = self._running.get(name)
+        if running is None or running.began is None:
             return False
+        early = running.began + CALL_PATIENCE - asyncio.get_running_loop().time()
+        if early > 0:
+            await asyncio.sleep(early)
+            if name not in self._running:
+                return False
         try:
             return await self._coglet.cancel(name)
         except InstanceLost:
@@ -278,7 +287,7 @@ class ProcessInstance:
 class _Running:
     """Passes on what one prediction reports."""
 
-    __slots__ = ("_checked", "_marks", "_marks_due", "_printed", "emit", "late")
+    __slots__ = ("_checked", "_marks", "_marks_due", "_printed", "began", "emit", "late")
 
     def __init__(self, emit: Callable[[Emission], None], checked: Callable[[Any], Any] | None) -> None:
         self.emit = emit
@@ -289,6 +298,8 @@ class _Running:
         self._printed: asyncio.Future[None] | None = None
         self.late: asyncio.TimerHandle | None = None
         """Rings if it has not begun by then; None once it has, or is over."""
+        self.began: float | None = None
+        """In the event loop's time."""
 
     def stop_waiting(self) -> None:
         if self.late is not None:
@@ -322,4 +333,5 @@ class _Running:
                 return
             self.emit(Measured(event.name, event.value, event.mode))
         elif isinstance(event, Started):
+            self.began = asyncio.get_running_loop().time()
             self.emit(Began())

@@ -330,6 +330,21 @@ async def test_cancel_ends_a_running_prediction_and_the_instance_serves_on(model
     assert (await sleeper.run(seconds=0)).output == "slept"
 
 
+@pytest.mark.parametrize("model", ["sleeper", "async-sleeper"])
+async def test_a_cancel_that_comes_with_the_beginning_is_heard(models: Models, model: str) -> None:
+    sleeper = await models.start(model)
+    for _ in range(20):
+        begun = asyncio.Event()
+        id = ids.sortable()
+        running = asyncio.create_task(
+            sleeper.run(emit=lambda e, begun=begun: begun.set() if isinstance(e, Began) else None, id=id, seconds=60)  # type: ignore[misc]
+        )
+        await begun.wait()
+        assert await sleeper.instance.cancel(id)
+        async with asyncio.timeout(20):
+            assert (await running).status == "canceled"
+
+
 async def test_cancelling_the_task_cancels_the_prediction(models: Models) -> None:
     sleeper = await models.start("async-sleeper")
     begun = asyncio.Event()
