@@ -217,10 +217,10 @@ def signature_fact(finder, modules, reference, train):
     module = modules[path] if path in modules else modules.setdefault(path, finder.load_module(path))
     target = finder.find_target(module, name, train)
     method, function = finder.find_method(target, train)
-    written = finder.unwrap(function)
-    hints = finder.hints_of(written)
+    written, signed = finder.unwrap(function), finder.signed(function)
+    hints = finder.hints_of(signed)
     parameters = []
-    for position, parameter in enumerate(inspect.signature(written).parameters.values()):
+    for position, parameter in enumerate(inspect.signature(signed).parameters.values()):
         if method is not None and position == 0 and parameter.name == "self":
             continue
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):

@@ -63,26 +63,54 @@ def _defined(cls: type, name: str) -> bool:
     return any(name in base.__dict__ for base in cls.__mro__ if base.__module__ != "cog.predictor")
 
 
+def layers(function: Any) -> list[Any]:
+    """What is called, and what lies below its decorators and partials, also decorators that forgot functools.wraps; the
+    function that was written comes last."""
+    found = [function]
+    while (inner := _below(found[-1])) is not None:
+        found.append(inner)
+    return found
+
+
 def unwrap(function: Any) -> Any:
-    """The function that was written, below decorators, also those that forgot functools.wraps."""
-    while True:
-        inner = getattr(function, "__wrapped__", None)
-        if inner is None and getattr(function, "__closure__", None):
-            kinds = {p.kind for p in inspect.signature(function).parameters.values()}
-            cells = []
-            for cell in function.__closure__:
-                with contextlib.suppress(ValueError):  # an empty cell
-                    cells.append(cell.cell_contents)
-            functions = [cell for cell in cells if inspect.isfunction(cell)]
-            if kinds & {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD} and len(functions) == 1:
-                inner = functions[0]
-        if inner is None:
-            return function
-        function = inner
+    """The function that was written."""
+    return layers(function)[-1]
+
+
+def signed(function: Any) -> Any:
+    """The layer whose signature counts: the first one that changes it, else the function that was written."""
+    found = layers(function)
+    return next((f for f in found if _partial(f) or "__signature__" in getattr(f, "__dict__", {})), found[-1])
+
+
+def _below(function: Any) -> Any:
+    if (partial := _partial(function)) is not None:
+        return partial.func
+    inner = getattr(function, "__wrapped__", None)
+    if inner is None and getattr(function, "__closure__", None):
+        kinds = {p.kind for p in inspect.signature(function).parameters.values()}
+        cells = []
+        for cell in function.__closure__:
+            with contextlib.suppress(ValueError):  # an empty cell
+                cells.append(cell.cell_contents)
+        functions = [cell for cell in cells if inspect.isfunction(cell)]
+        if kinds & {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD} and len(functions) == 1:
+            inner = functions[0]
+    return inner
+
+
+def _partial(function: Any) -> Any:
+    """The partial or partialmethod that it is; None for anything else."""
+    if isinstance(function, functools.partial):
+        return function
+    # Under this name a class hands out its partialmethod; another one since Python 3.13.
+    return getattr(function, "_partialmethod", None) or getattr(function, "__partialmethod__", None)
 
 
 def hints_of(function: Any) -> dict[str, Any]:
     """Annotations with strings resolved where that is possible."""
+    while (partial := _partial(function)) is not None:
+        function = partial.func
     if inspect.isfunction(function):
         # Without its defaults: Python 3.10 would make `x: str = None` an optional one.
         bare = types.FunctionType(function.__code__, function.__globals__, closure=function.__closure__)

@@ -337,10 +337,10 @@ def build(reference, train=False):
     module = loading.load_module(path)
     target = loading.find_target(module, name, train)
     method, function = loading.find_method(target, train)
-    written = loading.unwrap(function)
-    hints = loading.hints_of(written)
-    signature = inspect.signature(written)
-    for layer in {function, written, getattr(function, "__wrapped__", function)}:
+    signed = loading.signed(function)
+    hints = loading.hints_of(signed)
+    signature = inspect.signature(signed)
+    for layer in loading.layers(function):
         loading.unwrap_defaults(layer)
     parameters = [p for p in signature.parameters.values() if method is None or p.name != "self"]
     user = target() if method is not None else None

@@ -714,6 +714,38 @@ async def test_decorated_functions_are_seen_through(start: Any) -> None:
         assert (await running.predict({"n": 1})).output == 2
 
 
+async def test_partials_and_changed_signatures_count(start: Any) -> None:
+    source = """
+        import functools, inspect
+        from cog import Input
+        def without(function, **fixed):
+            def call(self, *args, **kwargs):
+                return function(self, *args, **kwargs, **fixed)
+            functools.update_wrapper(call, function)
+            signature = inspect.signature(function)
+            kept = [p for name, p in signature.parameters.items() if name not in fixed]
+            call.__signature__ = signature.replace(parameters=kept)
+            return functools.partialmethod(call)
+        class Predictor:
+            def general(self, prompt: "str" = Input(default="x"), times: int = 1, system: str = "") -> str:
+                return system + prompt * times
+            predict = without(general, system="> ")
+    """
+    described = await start.describe(source)
+    assert set(described.openapi_schema["components"]["schemas"]["Input"]["properties"]) == {"prompt", "times"}
+    async with start(source, described=described) as running:
+        assert (await running.predict()).output == "> x"
+        assert (await running.predict({"prompt": "y", "times": 2})).output == "> yy"
+    source = """
+        import functools
+        def general(prompt: str, times: int) -> str:
+            return prompt * times
+        train = functools.partial(general, times=2)
+    """
+    async with start(source, train="predict.py:train") as running:
+        assert (await running.predict({"prompt": "y"})).output == "yy"
+
+
 async def test_setup_failure_shows_its_last_lines(start: Any) -> None:
     source = """
         class Predictor:
