@@ -1,20 +1,18 @@
-"""`python -m bench openai [--quick]`: OpenAI's door beside llama.cpp's own server, on the same GGUF file.
+"""`python -m bench openai [--quick] [--numpy]`: OpenAI's door beside llama.cpp's own server, on the same GGUF file.
 
 The same streamed chats go to both in turns: the same messages, seeds, temperature and lengths, which differ so that
 those who run together do not begin together. llama.cpp's server is the C++ one that PyPI's xllamacpp brings as a wheel,
 with as many slots and threads as Hearth's engine has. Tokens as each side counts them (`usage`), and the time until the
 first text.
 
-Hearth runs the model by llama.cpp as well if llama-cpp-python can be had as a wheel: PyPI has only its source, so
-`UV_FIND_LINKS` has to name a folder with one (`pip wheel llama-cpp-python` makes it, in minutes). Else it runs by
-numpy, and the figures compare two engines rather than two servers. The result says which it was. There are no targets.
+Hearth runs the model by the llama.cpp of the same wheel, so that servers are compared; with `--numpy` by the engine
+that Kindling is shipped with, and the figures compare two engines. The result says which it was. There are no targets.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import re
 import shutil
 import statistics
 import subprocess
@@ -158,12 +156,11 @@ def main(arguments: list[str]) -> int:
         if python is None:
             console.print("Skipped: there is no wheel of xllamacpp here, which has llama.cpp's own server.")
             return 0
-        wheel = _wheel("llama-cpp-python", python)
-        engine = f"llama.cpp ({wheel.replace('==', ' ')})" if wheel else "numpy"
+        engine = "numpy" if "--numpy" in arguments else "llama.cpp"
         server = LiveServer(folder / "data", tls=False, variables={"HEARTH_LOG_LEVEL": "warning"})
         with server, Native(python) as native:
             console.print(f"pushing the model, to run by {engine}")
-            package = str(_package(folder / "kindling", wheel))
+            package = str(_package(folder / "kindling", None if engine == "numpy" else native.version))
             server.hearth("push", package, "admin/kindling", "--create", "--json", timeout=600)
             headers = {"Authorization": f"Bearer {server.token}"}
             theirs = native.side
@@ -203,30 +200,21 @@ def _environment(folder: Path) -> Path | None:
     return python if done.returncode == 0 else None
 
 
-def _wheel(package: str, python: Path) -> str | None:
-    """`package==version`, the newest that needs no compiler; None: there is none."""
-    wanted = ["--dry-run", "--no-deps", "--only-binary", ":all:", "--python", str(python), package]
-    done = subprocess.run([*_UV, "pip", "install", *wanted], capture_output=True, text=True)
-    found = re.search(rf"^ \+ ({re.escape(package)}==\S+)", done.stderr, re.MULTILINE)
-    return found[1] if done.returncode == 0 and found else None
-
-
-def _package(folder: Path, wheel: str | None) -> Path:
-    """Kindling, to run by llama.cpp from this wheel, or by numpy."""
+def _package(folder: Path, version: str | None) -> Path:
+    """Kindling, to run by llama.cpp from this version of xllamacpp, or by numpy."""
     shutil.copytree(PACKAGE, folder, ignore=shutil.ignore_patterns("train", "__pycache__"))
-    # llama.cpp takes every core by itself; its wheels use OpenMP, which can be held to fewer.
     variables = {
-        "MODEL_BACKEND": "llama_cpp" if wheel else "numpy",
+        "MODEL_BACKEND": "llama_cpp" if version else "numpy",
         "MODEL_SLOTS": str(SLOTS),
         "MODEL_CONTEXT": str(CONTEXT),
-        "OMP_THREAD_LIMIT": str(THREADS),
+        "MODEL_THREADS": str(THREADS),
     }
     config = folder / "cog.yaml"
     text = config.read_text()
     lines = "".join(f"  - {name}={value}\n" for name, value in variables.items())
     text = text.replace("\nenvironment:\n", f"\nenvironment:\n{lines}")
-    if wheel:
-        text = text.replace("python_packages:\n", f'python_packages:\n    - "{wheel}"\n')
+    if version:
+        text = text.replace("python_packages:\n", f"python_packages:\n    - xllamacpp=={version}\n")
     config.write_text(text)
     return folder
 

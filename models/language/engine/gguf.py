@@ -74,7 +74,7 @@ class File:
         else:
             raise ModelError(
                 f"{self.path.name} holds {name} in a format (GGML type {tensor.kind}) that the numpy backend can't "
-                "read: it reads F32, F16, BF16 and Q8_0. Install llama-cpp-python for others."
+                "read: it reads F32, F16, BF16 and Q8_0. xllamacpp, among the model's requirements, reads all."
             )
         return np.ascontiguousarray(values, dtype=np.float32).reshape(tensor.shape)
 

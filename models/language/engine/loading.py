@@ -32,7 +32,7 @@ SLOTS = 16
 CONTEXT = 4096
 LARGEST = 256 << 20
 """Bytes of a file that numpy is quick enough for."""
-BACKENDS = {"numpy": "numpy", "transformers": "torch", "llama_cpp": "llama_cpp", "vllm": "vllm"}
+BACKENDS = {"numpy": "numpy", "transformers": "torch", "llama_cpp": "xllamacpp", "vllm": "vllm"}
 """What can be chosen, and the module that it needs."""
 
 
@@ -61,7 +61,9 @@ def load(card: Card, environment: Mapping[str, str] = os.environ) -> Engine:
         print(f"WARNING: {card.name} has RANDOM WEIGHTS, made for a test: its text is noise")
     name = choose(path, environment.get("MODEL_BACKEND", ""))
     if name == "numpy" and path.stat().st_size > LARGEST:
-        print(f"{path.name} is large for numpy: install llama-cpp-python, and it is many times as quick")
+        print(
+            f"{path.name} is large for numpy: add xllamacpp to the model's requirements, and it is many times as quick"
+        )
     plan = Plan(
         backend=name,
         weights=path,
@@ -104,13 +106,11 @@ def choose(path: Path, forced: str) -> str:
         if forced not in BACKENDS:
             raise ModelError(f"MODEL_BACKEND is {forced!r}: use one of {', '.join(BACKENDS)}")
         if not _has(BACKENDS[forced]):
-            package = BACKENDS[forced].replace("llama_cpp", "llama-cpp-python")
-            raise ModelError(f"MODEL_BACKEND is {forced}, and the model's requirements have no {package}: add it")
+            missing = f"MODEL_BACKEND is {forced}, and the model's requirements have no {BACKENDS[forced]}: add it"
+            raise ModelError(missing)
         return forced
     if path.suffix == ".gguf":
-        if _has("llama_cpp"):
-            return "llama_cpp"
-        return "numpy"
+        return "llama_cpp" if _has(BACKENDS["llama_cpp"]) else "numpy"
     return "vllm" if _has("vllm") and _has_gpu() else "transformers"
 
 

@@ -1,7 +1,7 @@
 """The engine on other libraries: these tests run where the library is installed, and skip elsewhere.
 
-Neither is in Hearth's own environment (torch is 800 MB, llama-cpp-python minutes of compiling). In one that has torch,
-transformers, pillow or llama-cpp-python, and jinja2, llguidance, tokenizers, hypothesis, pytest, pytest-asyncio:
+torch is not in Hearth's own environment: it is 800 MB. In one that has it, transformers and pillow, and jinja2,
+llguidance, tokenizers, hypothesis, pytest, pytest-asyncio:
 `python -m pytest -c /dev/null --rootdir . -o asyncio_mode=auto --import-mode=importlib FILE`, at the root.
 
 `test_torch_packages.py` is run in Hearth's own: it pushes, and uv makes the environment (docs/language-models.md).

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from hearth.testing.live import LiveServer
 
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "models" / "language" / "tiny"
+ENGINE = ROOT / "models" / "language" / "engine" / "requirements.txt"
 NAME = "admin/kindling"
 WEATHER = {
     "type": "function",
@@ -142,3 +144,16 @@ def test_a_cancel_frees_the_slot(server: LiveServer) -> None:
         ends = {http.get(f"/v1/predictions/{prediction['id']}").json()["status"] for prediction in made}
     assert answer["status"] == "succeeded"
     assert "canceled" in ends
+
+
+def test_llama_cpp_runs_the_same_file(server: LiveServer, tmp_path: Path) -> None:
+    """With its wheel among the requirements, and nothing to compile; it says the same as numpy."""
+    wanted = next(line for line in ENGINE.read_text().splitlines() if line.startswith("xllamacpp=="))
+    folder = tmp_path / "kindling"
+    shutil.copytree(FOLDER, folder, ignore=shutil.ignore_patterns("train", "__pycache__"))
+    config = (folder / "cog.yaml").read_text()
+    config = config.replace("python_packages:\n", f"python_packages:\n    - {wanted}\n")
+    (folder / "cog.yaml").write_text(config.replace("environment:\n", "environment:\n  - MODEL_BACKEND=llama_cpp\n"))
+    server.hearth("push", str(folder), "admin/kindling-cpp", "--create")
+    ask = ("-i", "prompt=Who are you?", "-i", "temperature=0")
+    assert server.hearth("run", "admin/kindling-cpp", *ask).stdout == server.hearth("run", NAME, *ask).stdout

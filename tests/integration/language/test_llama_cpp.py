@@ -15,7 +15,7 @@ from engine.scheduler import Scheduler
 from engine.testing import beside, random_gguf
 from engine.tokenizer import from_gguf
 
-pytest.importorskip("llama_cpp", reason="llama-cpp-python is not installed: it takes minutes to compile")
+pytest.importorskip("xllamacpp", reason="xllamacpp is not installed", exc_type=ImportError)
 from engine.backends.llama_cpp import LlamaCpp
 
 

@@ -20,7 +20,7 @@ def test_missing_weights_say_how_to_get_them() -> None:
         assert way in str(said.value)
 
 
-@pytest.mark.parametrize(("forced", "package"), [("llama_cpp", "llama-cpp-python"), ("vllm", "vllm")])
+@pytest.mark.parametrize(("forced", "package"), [("llama_cpp", "xllamacpp"), ("vllm", "vllm")])
 def test_an_engine_that_is_not_installed_says_what_to_add(
     forced: str, package: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
