@@ -1,7 +1,7 @@
 """What the model's process does: it takes jobs from a connection, and tells what each step said.
 
-The thread that steps also reads. Another would have to wait for the interpreter, which a busy model hands over so
-rarely that a job lay there for 40 ms. Only what is slow, the reading of a grammar, is done aside.
+The thread that steps also reads. Another would have to wait for the interpreter, and how soon a busy model hands that
+over is a matter of luck. Only what is slow, the reading of a grammar, is done aside.
 """
 
 from __future__ import annotations
