@@ -191,6 +191,20 @@ def test_predictions_are_filtered(page: Page, failed: str, deployment: str):
     expect(page.get_by_role("link", name=f"Prediction {failed}")).to_be_visible()
 
 
+def test_on_a_phone_rare_filters_wait_behind_a_button(page: Page, failed: str):
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto("/dashboard")
+    expect(page.get_by_label("First day")).to_be_hidden()
+    page.get_by_text("More", exact=True).click()
+    page.get_by_label("First day").fill("2001-01-01")
+    page.get_by_role("button", name="Filter").click()
+    expect(page.get_by_label("First day")).to_have_value("2001-01-01")
+    expect(page.get_by_role("link", name=f"Prediction {failed}")).to_be_visible()
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.goto("/dashboard")
+    expect(page.get_by_label("First day")).to_be_visible()
+
+
 def test_the_dashboard_keeps_up_with_what_runs(page: Page, api: Api, models: Models):
     model = models("sleeper")
     page.goto("/dashboard")
