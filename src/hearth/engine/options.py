@@ -55,8 +55,8 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Webhooks on their way at the same time."""
 
     write_interval: float = 0.004
-    """Events are stored this long after they happened, those of all predictions together; a run that goes on for long
-    is stored less often (`recorder.LONGEST`)."""
+    """Steps are stored this long after they happened, those of all predictions together; output and logs wait longer
+    (`recorder.NEWS_WAIT`)."""
     show_interval: float = 0.02
     """The view of the instances is at most this old."""
     usage_interval: float = 3.0

@@ -41,8 +41,9 @@ KINDS = {
     Step.ABORT: Kind.ABORTED,
 }
 """The event that each step leaves."""
-SHARE, LONGEST = 1 / 16, 0.05
-"""Output and logs wait to be stored for this share of the time since the start; at most so many seconds."""
+NEWS_WAIT = 0.05
+"""Seconds that output (but the first) and logs wait to be stored. Most runs are over before, and a long text would cost
+a transaction for every few words."""
 _NEWS = {Kind.OUTPUT: "output", Kind.LOG: "logs"}
 """The webhook that an event may cause."""
 
@@ -129,7 +130,7 @@ class Recorder:
                 self._write(live)
         else:
             self._tell(live, (event,))
-            self._touch(live, None if kind in _NEWS else self._interval)
+            self._touch(live, NEWS_WAIT if kind in _NEWS else self._interval)
 
     def _tell(self, live: Live, events: Sequence[Event]) -> None:
         self._bus.publish(live.prediction.id, events)
@@ -143,21 +144,13 @@ class Recorder:
         if not live.finishing:
             self._touch(live, self._interval)
 
-    def _touch(self, live: Live, delay: float | None = None) -> None:
-        """Write it within `delay` seconds, by default its patience; one that ends before needs no write of its own."""
-        now = asyncio.get_running_loop().time()
-        due = now + (self._patience(live) if delay is None else delay)
+    def _touch(self, live: Live, delay: float) -> None:
+        """Write it within `delay` seconds; one that ends before needs no write of its own."""
+        due = asyncio.get_running_loop().time() + delay
         if live.prediction.id not in self._dirty or due < live.due:
             live.due = due
             self._dirty[live.prediction.id] = live
             self._arm(due)
-
-    def _patience(self, live: Live) -> float:
-        """The interval at first; one that has been running for long is written less often. Most are over before, and a
-        long text would cost a transaction for every word."""
-        started = live.prediction.started_at
-        age = 0.0 if started is None else self._clock.now() - started
-        return min(max(self._interval, age * SHARE), LONGEST)
 
     def _arm(self, due: float) -> None:
         if self._timer is not None:
@@ -217,7 +210,7 @@ class Recorder:
         if live.held:  # the first output came during this write
             self._write(live)
         elif count < len(live.recorded):
-            self._touch(live)
+            self._touch(live, NEWS_WAIT)
 
     def _retry(self, live: Live, error: BaseException) -> None:
         self._refused(error)
