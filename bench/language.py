@@ -100,7 +100,7 @@ async def through(server: LiveServer, version: str, concurrency: int, count: int
 
 
 def main(arguments: list[str]) -> int:
-    rounds, each = (2, 1) if "--quick" in arguments else (5, 3)
+    rounds, each = (2, 1) if "--quick" in arguments else (8, 3)
     rows = []
     with tempfile.TemporaryDirectory(prefix="hearth-bench-") as folder:
         server = LiveServer(Path(folder) / "data", tls=False, variables={"HEARTH_LOG_LEVEL": "warning"})
