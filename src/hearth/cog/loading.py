@@ -80,7 +80,7 @@ def unwrap(function: Any) -> Any:
 def signed(function: Any) -> Any:
     """The layer whose signature counts: the first one that changes it, else the function that was written."""
     found = layers(function)
-    return next((f for f in found if _partial(f) or "__signature__" in getattr(f, "__dict__", {})), found[-1])
+    return next((f for f in found if _partial(f) or _signature(f)), found[-1])
 
 
 def _below(function: Any) -> Any:
@@ -103,14 +103,32 @@ def _partial(function: Any) -> Any:
     """The partial or partialmethod that it is; None for anything else."""
     if isinstance(function, functools.partial):
         return function
-    # Under this name a class hands out its partialmethod; another one since Python 3.13.
-    return getattr(function, "_partialmethod", None) or getattr(function, "__partialmethod__", None)
+    for name in (
+        "_partialmethod",
+        "__partialmethod__",
+    ):  # on what a class hands out for it; the latter as of Python 3.13
+        if isinstance(found := getattr(function, name, None), functools.partialmethod):
+            return found
+    return None
+
+
+def _signature(function: Any) -> inspect.Signature | None:
+    """The one that a decorator gave it."""
+    found = getattr(function, "__dict__", {}).get("__signature__")
+    return found if isinstance(found, inspect.Signature) else None
 
 
 def hints_of(function: Any) -> dict[str, Any]:
     """Annotations with strings resolved where that is possible."""
     while (partial := _partial(function)) is not None:
         function = partial.func
+    shown = {}
+    if (given := _signature(function)) is not None:
+        shown = {p.name: p.annotation for p in given.parameters.values()} | {"return": given.return_annotation}
+    return {name: kind for name, kind in shown.items() if kind is not inspect.Parameter.empty} | _hints(function)
+
+
+def _hints(function: Any) -> dict[str, Any]:
     if inspect.isfunction(function):
         # Without its defaults: Python 3.10 would make `x: str = None` an optional one.
         bare = types.FunctionType(function.__code__, function.__globals__, closure=function.__closure__)

@@ -744,6 +744,16 @@ async def test_partials_and_changed_signatures_count(start: Any) -> None:
     """
     async with start(source, train="predict.py:train") as running:
         assert (await running.predict({"prompt": "y"})).output == "yy"
+    source = """
+        from inspect import Parameter, Signature
+        def call(**inputs) -> str:
+            return repr(inputs)
+        call.__signature__ = Signature([Parameter("n", Parameter.KEYWORD_ONLY, annotation=int, default=3)])
+        class Predictor:
+            run = staticmethod(call)
+    """
+    async with start(source) as running:
+        assert (await running.predict({"n": 4})).output == "{'n': 4}"
 
 
 async def test_setup_failure_shows_its_last_lines(start: Any) -> None:
