@@ -148,7 +148,8 @@ def test_a_cancel_frees_the_slot(server: LiveServer) -> None:
 
 def test_llama_cpp_runs_the_same_file(server: LiveServer, tmp_path: Path) -> None:
     """With its wheel among the requirements, and nothing to compile; it says the same as numpy."""
-    wanted = next(line for line in ENGINE.read_text().splitlines() if line.startswith("xllamacpp=="))
+    pytest.importorskip("xllamacpp", reason="there is no wheel of llama.cpp for this system", exc_type=ImportError)
+    wanted = next(line for line in ENGINE.read_text().splitlines() if line.startswith("xllamacpp==")).partition(";")[0]
     folder = tmp_path / "kindling"
     shutil.copytree(FOLDER, folder, ignore=shutil.ignore_patterns("train", "__pycache__"))
     config = (folder / "cog.yaml").read_text()
