@@ -30,6 +30,8 @@ class Counting:
         self.fed: list[list[list[int]]] = []
         self.ended = 0
         self.broken: Exception | None = None
+        self.go = threading.Event()
+        self.go.set()
 
     def start(self, prompt: Sequence[int], room: int, image: Any = None) -> tuple[list[int], list[int]]:
         if prompt[0] == 63:
@@ -37,6 +39,7 @@ class Counting:
         return [0], list(prompt) + [11] * (image or 0)
 
     def feed(self, work: Sequence[tuple[list[int], Sequence[int]]]) -> np.ndarray:
+        assert self.go.wait(30)
         if self.broken:
             raise self.broken
         self.fed.append([list(tokens) for _, tokens in work])
@@ -141,7 +144,11 @@ async def test_long_prompts_come_in_pieces_beside_what_generates(model: Apart, b
 
 
 async def test_more_jobs_than_slots_wait_in_line(model: Apart, backend: Counting) -> None:
-    texts = await asyncio.gather(*(text(model, job([10, 10], limit=n)) for n in range(1, 7)))
+    backend.go.clear()
+    jobs = [asyncio.ensure_future(text(model, job([10, 10], limit=n))) for n in range(1, 7)]
+    await asyncio.sleep(0)  # all are handed over
+    backend.go.set()
+    texts = await asyncio.gather(*jobs)
     assert [len(t.split()) for t in texts] == [1, 2, 3, 4, 5, 6]
     assert max(map(len, backend.fed)) == backend.slots < PROMPTS_AT_ONCE
 
