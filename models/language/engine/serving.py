@@ -7,10 +7,10 @@ over is a matter of luck. Only what is slow, the reading of a grammar, is done a
 from __future__ import annotations
 
 import os
+import queue
 import select
 import signal
-from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
+import threading
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
@@ -47,14 +47,16 @@ class _Desk:
 
     def __init__(self, connection: Connection, scheduler: Scheduler) -> None:
         self._connection, self._scheduler = connection, scheduler
-        self._aside = ThreadPoolExecutor(1, "grammars")
-        self._reading: dict[int, tuple[Job, Future[Constraint]]] = {}
-        self._read: deque[int] = deque()
+        self._reading: dict[int, Job] = {}
+        self._shapes: queue.SimpleQueue[tuple[int, Shape] | None] = queue.SimpleQueue()
+        self._read: queue.SimpleQueue[tuple[int, Constraint | Exception]] = queue.SimpleQueue()
+        self._aside = threading.Thread(target=self._grammars, name="grammars", daemon=True)
         self._bell, self._clapper = os.pipe()
         self._incoming, self._either = select.poll(), select.poll()
         self._incoming.register(connection, select.POLLIN)
         self._incoming.register(self._bell, select.POLLIN)
         self._either.register(connection, select.POLLIN | select.POLLOUT)
+        self._aside.start()
 
     def take(self) -> None:
         """All that is there; if there is nothing to step, wait for more. Raises EOFError, OSError."""
@@ -62,7 +64,7 @@ class _Desk:
             for descriptor, _ in events:
                 if descriptor == self._bell:
                     os.read(self._bell, 1)
-                    self._add(self._read.popleft())
+                    self._add(*self._read.get())
                 else:
                     self._hear()
 
@@ -74,7 +76,8 @@ class _Desk:
         self._connection.send(words)
 
     def close(self) -> None:
-        self._aside.shutdown()
+        self._shapes.put(None)
+        self._aside.join()
         os.close(self._bell)
         os.close(self._clapper)
 
@@ -87,24 +90,29 @@ class _Desk:
         elif job.shape.free:
             self._scheduler.add(key, job)
         else:
-            self._reading[key] = job, self._aside.submit(self._grammar, key, job.shape)
+            self._reading[key] = job
+            self._shapes.put((key, job.shape))
 
-    def _grammar(self, key: int, shape: Shape) -> Constraint:
-        try:
-            return self._scheduler.constraint(shape)
-        finally:
-            self._read.append(key)
+    def _grammars(self) -> None:
+        """The thread that reads them."""
+        while (asked := self._shapes.get()) is not None:
+            key, shape = asked
+            found: Constraint | Exception
+            try:
+                found = self._scheduler.constraint(shape)
+            except Exception as error:  # noqa: BLE001 - it ends this job, not the model
+                found = error
+            self._read.put((key, found))
             os.write(self._clapper, b"\0")
 
-    def _add(self, key: int) -> None:
+    def _add(self, key: int, found: Constraint | Exception) -> None:
         """Its grammar was read."""
-        if key not in self._reading:
+        if (job := self._reading.pop(key, None)) is None:
             return  # it was dropped meanwhile
-        job, constraint = self._reading.pop(key)
-        try:
-            self._scheduler.add(key, job, constraint.result())
-        except Exception as error:  # noqa: BLE001 - it ends this job, not the model
-            self._scheduler.refuse(key, error)
+        if isinstance(found, Exception):
+            self._scheduler.refuse(key, found)
+        else:
+            self._scheduler.add(key, job, found)
 
 
 def main(descriptor: int) -> None:

@@ -52,7 +52,6 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "llama_context_default_params": (Options, []),
     "llama_init_from_model": (c_void_p, [c_void_p, Options]),
     "llama_free": (None, [c_void_p]),
-    "llama_n_ctx": (c_uint32, [c_void_p]),
     "llama_n_batch": (c_uint32, [c_void_p]),
     "llama_n_ubatch": (c_uint32, [c_void_p]),
     "llama_n_seq_max": (c_uint32, [c_void_p]),
