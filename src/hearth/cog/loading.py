@@ -103,13 +103,9 @@ def _partial(function: Any) -> Any:
     """The partial or partialmethod that it is; None for anything else."""
     if isinstance(function, functools.partial):
         return function
-    for name in (
-        "_partialmethod",
-        "__partialmethod__",
-    ):  # on what a class hands out for it; the latter as of Python 3.13
-        if isinstance(found := getattr(function, name, None), functools.partialmethod):
-            return found
-    return None
+    # What a class hands out for a partialmethod names it; under the second name as of Python 3.13.
+    named = getattr(function, "_partialmethod", None) or getattr(function, "__partialmethod__", None)
+    return named if isinstance(named, functools.partialmethod) else None
 
 
 def _signature(function: Any) -> inspect.Signature | None:

@@ -21,7 +21,7 @@ from hearth.runtime.activity import Activity
 from hearth.runtime.base import InstanceSpec, Tell
 from hearth.runtime.group import Group, Pipes
 from hearth.runtime.home import Home
-from hearth.runtime.instance import TAIL, GpuMemory, ProcessInstance
+from hearth.runtime.instance import CHECK_PATIENCE, TAIL, GpuMemory, ProcessInstance
 from hearth.runtime.limits import Confinement
 from hearth.runtime.printed import Origin, Tail
 from hearth.runtime.zygote import Forked, Refused, Zygote, write_shim
@@ -47,8 +47,6 @@ DEAF_AFTER = 2
 """Health checks in a row without an answer, of 10 s each, after which a worker whose setup has ended is given up."""
 LOST_AFTER = 10.0
 """Seconds that coglet has to learn that the setup has ended; milliseconds suffice."""
-_HEALTH_PATIENCE = 12.0
-"""Seconds for coglet to answer. It gives itself 10."""
 
 
 class Deaf(Exception):
@@ -274,7 +272,7 @@ class Boot:
                 raise Deaf  # coglet has not heard of it, or does not answer at all
             heard = False
             with contextlib.suppress(InstanceLost, TimeoutError):  # it does not listen yet
-                async with asyncio.timeout(_HEALTH_PATIENCE):
+                async with asyncio.timeout(CHECK_PATIENCE):
                     health = await coglet.health()
                 # The one that waits in a forked group is the worker only once it has work.
                 met = (not self._forked or self._told is not BootPhase.PROCESS) and group.meet_worker()
