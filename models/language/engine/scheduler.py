@@ -6,7 +6,9 @@ next token when nobody wants it any more. Prompts are fed in chunks, few at a ti
 
 from __future__ import annotations
 
+import time
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .backends.base import Backend
@@ -14,6 +16,7 @@ from .errors import too_long
 from .job import Job, Piece, Reason, Word
 from .sampling import Sampler
 from .shape import Shape
+from .telling import Telling
 from .text import Text
 from .tokenizer import Tokenizer
 
@@ -32,6 +35,7 @@ class Sequence:
         self.state: Any = None
         self.pending: list[int] = []
         self.made = self.read = self.most = 0
+        self.telling = Telling()
         self.sampler: Sampler
         self.text: Text
 
@@ -39,8 +43,8 @@ class Sequence:
 class Scheduler:
     """Runs jobs on a backend. Called by one thread only, but for `constraint`."""
 
-    def __init__(self, backend: Backend, tokenizer: Tokenizer) -> None:
-        self.backend, self._tokenizer = backend, tokenizer
+    def __init__(self, backend: Backend, tokenizer: Tokenizer, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.backend, self._tokenizer, self._clock = backend, tokenizer, clock
         self._grammars: Grammars | None = None
         self._waiting: deque[Sequence] = deque()
         self._active: list[Sequence] = []
@@ -74,8 +78,8 @@ class Scheduler:
             self._leave(sequence)
 
     def step(self) -> list[tuple[int, Word]]:
-        """Feed each sequence what it waits for; draw a token for those that are through their prompt. What each said,
-        by its key."""
+        """Feed each sequence what it waits for; draw a token for those that are through their prompt. What is to be
+        told now, by key."""
         while self._waiting and len(self._active) < self.backend.slots:
             self._join(self._waiting.popleft())
         work, prompts = [], 0
@@ -86,6 +90,10 @@ class Scheduler:
                 prompts += long
         if work:
             self._feed(work)
+        now, crowded = self._clock(), bool(self._said)
+        for sequence in self._active:
+            if sequence.telling.due(now, crowded=crowded):
+                self._tell(sequence, now)
         said, self._said = self._said, []
         return said
 
@@ -156,8 +164,15 @@ class Scheduler:
             text += sequence.text.finish()
             complete = constraint is None or ended == "stop" or constraint.complete
             self._leave(sequence)
-        self._said.append((sequence.key, Piece(text, sequence.made, sequence.read, ended, complete)))
+        sequence.telling.add(Piece(text, sequence.made, sequence.read, ended, complete))
+        if sequence.telling.urgent:
+            self._tell(sequence, self._clock())
+
+    def _tell(self, sequence: Sequence, now: float) -> None:
+        if (piece := sequence.telling.take(now)) is not None:
+            self._said.append((sequence.key, piece))
 
     def _fail(self, sequence: Sequence, error: Exception) -> None:
+        self._tell(sequence, self._clock())
         self.refuse(sequence.key, error)
         self._leave(sequence)
