@@ -19,6 +19,7 @@ from hearth import ids, logs, tls
 from hearth.compose import CannotStart, assembled
 from hearth.engine import Engine
 from hearth.errors import HearthError
+from hearth.gathering import Http
 from hearth.service.sessions import SETUP_LIFE
 from hearth.settings import Settings
 
@@ -83,7 +84,7 @@ async def _serve(
         config = uvicorn.Config(
             parts.app,
             loop="none",
-            http="httptools",
+            http=Http,
             ws="none",
             lifespan="off",
             log_config=None,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import socket
 from typing import Any
 
 import pytest
@@ -65,6 +67,18 @@ def test_reads_answer_urls(plain_api: Any, plain_models: Any) -> None:
 def test_large_files_stay_urls(plain_api: Any, plain_models: Any) -> None:
     held = plain_api.create(plain_models("big-output").name, {"text_mb": 0, "file_mb": 21}, hold=30)
     assert held["output"]["file"].startswith("http://")
+
+
+def test_an_answer_comes_in_one_piece(plain: LiveServer) -> None:
+    """Each piece would wake its reader, who then goes back to sleep for the next."""
+    host, port = plain.url.removeprefix("http://").split(":")
+    asked = f"GET /v1/account HTTP/1.1\r\nHost: {host}:{port}\r\nAuthorization: Bearer {plain.token}\r\n\r\n".encode()
+    with socket.create_connection((host, int(port)), 60) as connection:
+        for _ in range(20):
+            connection.sendall(asked)
+            head, _, body = connection.recv(65536).partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200 OK")
+            assert json.loads(body)["username"]
 
 
 @pytest.mark.parametrize("setting", ["HEARTH_PORT", "HEARTH_TLS"])

@@ -29,6 +29,7 @@ from hearth.domain.file import File, FileKind
 from hearth.domain.hardware import Hardware
 from hearth.domain.model import Model, Recipe, Version
 from hearth.domain.prediction import Place, Prediction, Step, transition
+from hearth.gathering import Http
 from hearth.seal import Sealer
 from hearth.service.accounts import Accounts
 from hearth.service.admin import Admin
@@ -284,7 +285,7 @@ async def live(tmp_path: Path) -> AsyncIterator[Live]:
     config = uvicorn.Config(
         live.app,
         port=0,
-        http="httptools",
+        http=Http,
         loop="none",
         log_level="warning",
         access_log=False,
