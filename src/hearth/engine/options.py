@@ -55,7 +55,7 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Webhooks on their way at the same time."""
 
     write_interval: float = 0.004
-    """Steps are stored this long after they happened, those of all predictions together; output and logs wait longer
+    """Webhooks are stored this long after what they tell of, those of all predictions together; other news wait longer
     (`recorder.NEWS_WAIT`)."""
     show_interval: float = 0.02
     """The view of the instances is at most this old."""

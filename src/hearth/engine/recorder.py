@@ -1,9 +1,9 @@
 """What happens to a prediction becomes events, a row, webhooks and news: here, and nowhere else.
 
-An event is published at once and stored soon (`Recorder._patience`), together with what other predictions did
-meanwhile. The first output is stored before anybody sees it: after a crash a prediction that has delivered nothing
-runs again, and must not have. The outcome is one write with everything that was not stored yet; it is published when
-it is stored.
+An event is published at once and stored soon (`NEWS_WAIT`), together with what other predictions did meanwhile. The
+first output is stored before anybody sees it: after a crash a prediction that has delivered nothing runs again, and
+must not have. That write is soft, so that the first word waits for no disk: only a power cut within the next moments
+could undo it. The outcome is one write with everything that was not stored yet; it is published when it is stored.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ KINDS = {
 }
 """The event that each step leaves."""
 NEWS_WAIT = 0.05
-"""Seconds that output (but the first) and logs wait to be stored. Most runs are over before, and a long text would cost
-a transaction for every few words."""
+"""Seconds that events wait at most to be stored; the first output and the last event don't. Most runs are over before,
+and a long text would cost a transaction for every few words."""
 _NEWS = {Kind.OUTPUT: "output", Kind.LOG: "logs"}
 """The webhook that an event may cause."""
 
@@ -127,10 +127,10 @@ class Recorder:
         if live.held or (kind is Kind.OUTPUT and len(live.items) == 1):
             live.hold()
             if live.writing is None:
-                self._write(live)
+                self._write(live, soft=True)
         else:
             self._tell(live, (event,))
-            self._touch(live, NEWS_WAIT if kind in _NEWS else self._interval)
+            self._touch(live, NEWS_WAIT)
 
     def _tell(self, live: Live, events: Sequence[Event]) -> None:
         self._bus.publish(live.prediction.id, events)
@@ -160,19 +160,20 @@ class Recorder:
         self._timer = asyncio.get_running_loop().call_at(due, self._flush)
 
     def _flush(self) -> None:
-        """One write for each prediction whose news are old enough. While one is being written its news wait."""
+        """One write for each prediction whose news have waited for half of their time: in one transaction with those
+        that have waited for all of it. While one is being written its news wait."""
         self._timer = None
         now = asyncio.get_running_loop().time()
         dirty, self._dirty = self._dirty, {}
         for key, live in dirty.items():
-            if live.writing is not None or live.due > now + self._interval / 4:
+            if live.writing is not None or live.due > now + NEWS_WAIT / 2:
                 self._dirty[key] = live
             elif not live.finishing:
                 self._write(live)
         if self._dirty:
             self._arm(max(now + self._interval, min(live.due for live in self._dirty.values())))
 
-    def _write(self, live: Live) -> None:
+    def _write(self, live: Live, *, soft: bool = False) -> None:
         self._dirty.pop(live.prediction.id, None)
         count, sent = len(live.recorded), len(live.deliveries)
         change = Change(
@@ -180,15 +181,16 @@ class Recorder:
             events=live.recorded[live.written :],
             deliveries=live.deliveries[:sent],
             owner=self._owner,
+            soft=soft,
         )
         try:
             live.writing = writing = asyncio.ensure_future(self._store.predictions.record(change))
         except Exception as error:  # noqa: BLE001 - drivers raise their own, some before anything is awaited
             self._retry(live, error)
         else:
-            writing.add_done_callback(lambda done: self._written(live, count, sent, done))
+            writing.add_done_callback(lambda done: self._written(live, count, sent, soft, done))
 
-    def _written(self, live: Live, count: int, sent: int, done: asyncio.Future[bool]) -> None:
+    def _written(self, live: Live, count: int, sent: int, soft: bool, done: asyncio.Future[bool]) -> None:
         live.writing = None
         if done.cancelled():
             return
@@ -208,8 +210,8 @@ class Recorder:
         if live.finishing:
             return
         if live.held:  # the first output came during this write
-            self._write(live)
-        elif count < len(live.recorded):
+            self._write(live, soft=True)
+        elif soft or count < len(live.recorded):
             self._touch(live, NEWS_WAIT)
 
     def _retry(self, live: Live, error: BaseException) -> None:

@@ -56,6 +56,9 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     """If set, the change applies only while this owner holds the lease."""
     version: Version | None = None
     """What a training made: added and made its model's latest; the file of its weights then lives as long as it."""
+    soft: bool = False
+    """Where that is quicker, it may reach the disk only with the next change that isn't soft. Until then it outlives
+    this process, but perhaps no power cut."""
 
 
 class Claim(NamedTuple):

@@ -17,7 +17,7 @@ from hearth.domain.catalog import ModelOrder
 from hearth.domain.events import Kind
 from hearth.domain.prediction import PredictionKind
 from hearth.errors import Conflict, Unavailable
-from hearth.store.base import Cursor
+from hearth.store.base import Cursor, Lease
 from hearth.store.migrations import Migration, load
 from hearth.store.sqlite import SQLiteStore
 from hearth.store.sqlite.accounts import SQLiteAccounts
@@ -99,6 +99,52 @@ async def test_commits_are_durable_by_setting(store: SQLiteStore):
         return [db.execute(f"PRAGMA {name}").get for name in ("synchronous", "journal_mode", "foreign_keys")]
 
     assert await store._writer.submit(settings) == [2, "wal", 1]
+
+
+async def test_only_a_transaction_of_soft_operations_does_not_wait_for_the_disk(store: SQLiteStore):
+    def level(db: apsw.Connection):
+        return db.execute("PRAGMA synchronous").get
+
+    assert await store._writer.submit(level, soft=True) == 1
+    go = threading.Event()
+    blocked = store._writer.submit(lambda db: go.wait(30))  # what comes meanwhile is one transaction
+    both = [store._writer.submit(level, soft=True), store._writer.submit(level)]
+    go.set()
+    await blocked
+    assert await asyncio.gather(*both) == [2, 2]
+
+
+SOFT = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from hearth.domain.events import Event, Kind
+from hearth.store.base import Change
+from hearth.store.sqlite import SQLiteStore
+
+async def main(path, id):
+    store = SQLiteStore(Path(path))
+    await store.open()
+    prediction = await store.predictions.get(id)
+    output = [Event(0, Kind.OUTPUT, 1.0, "a")]
+    assert await store.predictions.record(Change(prediction=prediction, events=output, soft=True))
+    os.kill(os.getpid(), signal.SIGKILL)
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+async def test_a_soft_change_outlives_its_process(path: Path, make):
+    store, prediction = SQLiteStore(path), make.prediction()
+    await store.open()
+    await store.predictions.create(prediction, [], lease=Lease("gone", 1.0))
+    await store.close()
+    killed = await asyncio.create_subprocess_exec(sys.executable, "-c", SOFT, str(path), prediction.id)
+    assert await killed.wait() == -signal.SIGKILL
+    await store.open()
+    (claim,) = await store.queue.claim("next", 2.0, 20.0, 10)
+    assert claim.delivered
+    assert [event.data for event in await store.predictions.events(prediction.id)] == ["a"]
+    await store.close()
 
 
 async def test_a_bug_in_one_operation_stays_with_whoever_asked(store: SQLiteStore, make):

@@ -446,6 +446,28 @@ async def test_nobody_sees_output_before_it_is_stored(started: Any, slow: Any) -
     forget()
 
 
+async def test_the_first_output_waits_for_no_disk_but_soon_reaches_it(
+    started: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = await started(runtime=FakeRuntime(yields_then_holds("a")))
+    version = await bench.version(document=schema(output=ITERATOR))
+    record, changes, twice = bench.store.predictions.record, [], asyncio.Event()
+
+    async def remember(change: Any) -> bool:
+        changes.append((change.soft, any(event.kind is Kind.OUTPUT for event in change.events)))
+        if len(changes) > 1 and changes[-2][0]:
+            twice.set()
+        return bool(await record(change))
+
+    monkeypatch.setattr(bench.store.predictions, "record", remember)
+    id = await bench.submit(version)
+    await asyncio.wait_for(twice.wait(), 60)
+    assert changes[-2:] == [(True, True), (False, False)]
+    await bench.cancel(id)
+    await bench.end(id)
+    assert [soft for soft, _ in changes].count(True) == 1
+
+
 async def test_output_that_is_being_stored_counts_as_delivered(started: Any, slow: Any) -> None:
     bench = await started(runtime=FakeRuntime(crashes("killed", after=("a",))))
     version = await bench.version(document=schema(output=ITERATOR))

@@ -161,7 +161,7 @@ class SQLitePredictions:
                 show(db, p.id)
             return True
 
-        return self._writer.submit(operation)
+        return self._writer.submit(operation, soft=change.soft)
 
     async def get(self, id: str) -> Prediction | None:
         row = await self._readers.submit(lambda db: first(db, GET, (id,)))

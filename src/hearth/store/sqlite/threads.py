@@ -12,7 +12,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from queue import SimpleQueue
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import apsw
 
@@ -20,8 +20,14 @@ from hearth.errors import Unavailable
 
 T = TypeVar("T")
 Operation: TypeAlias = Callable[[apsw.Connection], T]
-_Job: TypeAlias = tuple[Operation[Any], "asyncio.Future[Any]"]
 _Outcome: TypeAlias = tuple["asyncio.Future[Any]", Any, Exception | None]
+
+
+class _Job(NamedTuple):
+    operation: Operation[Any]
+    future: asyncio.Future[Any]
+    soft: bool = False
+
 
 BATCH = 512
 """Operations in one transaction at most: bounds the wait of those that come next."""
@@ -58,7 +64,7 @@ class _Threads(ABC):
         if self._closed:
             raise Unavailable("The store is closed.")
         future: asyncio.Future[T] = self._loop.create_future()
-        self._jobs.put([(operation, future)])
+        self._jobs.put([_Job(operation, future)])
         return future
 
     async def close(self) -> None:
@@ -85,7 +91,7 @@ class Readers(_Threads):
 
     def _work(self, connection: apsw.Connection) -> None:
         while (jobs := self._jobs.get()) is not None:
-            for operation, future in jobs:
+            for operation, future, _ in jobs:
                 if future.cancelled():
                     continue
                 try:
@@ -100,21 +106,21 @@ class Writer(_Threads):
     """The one writing connection, with group commit.
 
     Whatever has been queued while the last transaction was written becomes the next one: nobody waits for a
-    timer, and a busy server shares one fsync among many. Each operation has its own savepoint, so one that
-    fails takes nothing else with it.
+    timer, and a busy server shares one fsync among many; one of soft operations only does without. Each operation
+    has its own savepoint, so one that fails takes nothing else with it.
     """
 
     def __init__(self, name: str, connections: list[apsw.Connection], loop: asyncio.AbstractEventLoop) -> None:
         self._lingering: list[_Job] = []
         super().__init__(name, connections, loop)
 
-    def submit(self, operation: Operation[T], linger: float = 0.0) -> asyncio.Future[T]:
+    def submit(self, operation: Operation[T], linger: float = 0.0, *, soft: bool = False) -> asyncio.Future[T]:
         """With `linger`, wait up to so many seconds for another operation to share the commit with. The order
-        of the calls is kept all the same."""
+        of the calls is kept all the same. `soft`: it reaches the disk with the next one that isn't."""
         if self._closed:
             raise Unavailable("The store is closed.")
         future: asyncio.Future[T] = self._loop.create_future()
-        self._lingering.append((operation, future))
+        self._lingering.append(_Job(operation, future, soft))
         if linger <= 0:
             self._release()
         elif len(self._lingering) == 1:
@@ -149,11 +155,13 @@ class Writer(_Threads):
 def _commit(connection: apsw.Connection, batch: list[_Job]) -> list[_Outcome]:
     execute = connection.execute
     outcomes: list[_Outcome] = []
+    level = "NORMAL" if all(job.soft for job in batch) else "FULL"
     try:
         if connection.in_transaction:
             execute("ROLLBACK")
+        execute(f"PRAGMA synchronous = {level}")
         execute("BEGIN IMMEDIATE")
-        for operation, future in batch:
+        for operation, future, _ in batch:
             execute("SAVEPOINT operation")
             try:
                 outcomes.append((future, operation(connection), None))
@@ -170,7 +178,7 @@ def _commit(connection: apsw.Connection, batch: list[_Job]) -> list[_Outcome]:
             if connection.in_transaction:
                 execute("ROLLBACK")
         log.exception("store.commit_failed: %d operations were not written", len(batch))
-        return [(future, None, _not_written(error)) for _, future in batch]
+        return [(job.future, None, _not_written(error)) for job in batch]
     return outcomes
 
 
