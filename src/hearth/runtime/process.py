@@ -17,7 +17,7 @@ from hearth.runtime.activity import Activity
 from hearth.runtime.base import InstanceSpec, Tell, Zygote
 from hearth.runtime.boot import ATTEMPTS, DEAF_ATTEMPTS, Boot, Deaf, PortTaken
 from hearth.runtime.group import END_PATIENCE
-from hearth.runtime.home import Home
+from hearth.runtime.home import Home, forget
 from hearth.runtime.instance import ProcessInstance
 from hearth.runtime.limits import Enforcer, InstanceLimits
 from hearth.runtime.owner import RUN, SERVER, Owner
@@ -75,7 +75,7 @@ class ProcessRuntime:
     async def _start(self, spec: InstanceSpec, log: Callable[[str], None], phase: Tell) -> ProcessInstance:
         phase(BootPhase.ENVIRONMENT)
         environment = await self._environment(spec, log)
-        home = Home(self._own / spec.id)
+        home = Home(self._own / spec.id, self._owner.run_prefix)
         warming = None
         try:
             await home.furnish(spec.folder, lambda: self._write_schema(home, spec))
@@ -172,6 +172,7 @@ class ProcessRuntime:
             for run in self._instances.iterdir():
                 if run != self._own:
                     Home(run).remove()
+        forget(self._owner.server_prefix, but=self._owner.run_prefix)
         litter.remove_all(self._owner.server_prefix, but=self._owner.run_prefix)
         return killed
 

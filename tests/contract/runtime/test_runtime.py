@@ -307,6 +307,28 @@ async def test_a_model_cannot_hand_out_files_of_the_machine(models: Models, tmp_
         assert "outside the output folder" in str(outcome.error)
 
 
+async def test_a_model_has_room_for_the_names_of_its_sockets(models: Models, tmp_path: Path) -> None:
+    """They lie in the temporary folder, and a socket's path has room for 107 characters."""
+    folder = models.folder(
+        """
+        import multiprocessing, os, tempfile
+        class Predictor:
+            def run(self) -> list[str]:
+                with multiprocessing.Manager() as manager:
+                    held = manager.dict(said="hello")
+                    return [held["said"], tempfile.gettempdir(), os.path.realpath(tempfile.gettempdir())]
+        """
+    )
+    model = await models.start(folder)
+    outcome = await model.run()
+    assert outcome.status == "succeeded", outcome.error
+    said, short, real = outcome.output
+    assert said == "hello"
+    assert Path(real).is_relative_to(tmp_path)
+    await model.instance.stop(30)
+    assert not await asyncio.to_thread(os.path.lexists, short)
+
+
 async def test_a_text_that_looks_like_a_file_is_never_taken_for_one(models: Models) -> None:
     outcome = await (await models.start("output-any")).run(value={"text": "hearth-out:///etc/hostname"})
     assert outcome.status == "failed"
