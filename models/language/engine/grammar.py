@@ -21,14 +21,20 @@ COMPACT = {"whitespace_flexible": False, "item_separator": ",", "key_separator":
 
 def source(shape: Shape) -> str | None:
     """As llguidance reads it; None: any text."""
-    if shape.jsonschema is not None:
-        return LLMatcher.grammar_from_json_schema(_schema(shape.jsonschema), defaults=COMPACT)
-    if shape.grammar is not None:
-        return LLMatcher.grammar_from_lark(_lark(shape.grammar))
     if shape.regex is not None:
         return LLMatcher.grammar_from_regex(shape.regex)
+    found = lark(shape)
+    return None if found is None else LLMatcher.grammar_from_lark(found)
+
+
+def lark(shape: Shape) -> str | None:
+    """All but a regular expression, in Lark's notation; None: any text. Raises UserError."""
+    if shape.jsonschema is not None:
+        return f"start: %json {_schema(shape.jsonschema)}"
+    if shape.grammar is not None:
+        return _lark(shape.grammar)
     if shape.choices is not None:
-        return LLMatcher.grammar_from_lark("start: " + " | ".join(json.dumps(c) for c in shape.choices))
+        return "start: " + " | ".join(json.dumps(c) for c in shape.choices)
     return _calls(shape)
 
 
@@ -39,8 +45,8 @@ def _calls(shape: Shape) -> str | None:
         return None
     calls = json.dumps({**found, "x-guidance": COMPACT})
     if shape.tool_choice != "auto":
-        return LLMatcher.grammar_from_lark(f"start: call\ncall: %json {calls}")
-    return LLMatcher.grammar_from_lark(f"start: TEXT | call\nTEXT: /[^{{](.|\\n)*/\ncall: %json {calls}")
+        return f"start: %json {calls}"
+    return f"start: TEXT | call\nTEXT: /[^{{](.|\\n)*/\ncall: %json {calls}"
 
 
 class Constraint:
@@ -85,7 +91,7 @@ class Grammars:
         if self._words is None:
             self._words = LLTokenizer(TokenizerWrapper(_Words(self._tokenizer)), eos_token=sorted(self._tokenizer.ends))
         if problem := LLMatcher.validate_grammar(text, self._words):
-            raise wrong(_given(shape), problem.removeprefix("ERROR: "))
+            raise wrong(shape.name or "", problem.removeprefix("ERROR: "))
         return Constraint(LLMatcher(self._words, text), self._vocab)
 
 
@@ -108,16 +114,12 @@ class _Words:
         return self._tokenizer.encode(text, complete=False)
 
 
-def _given(shape: Shape) -> str:
-    return next((n for n in ("jsonschema", "grammar", "regex", "choices") if getattr(shape, n) is not None), "tools")
-
-
 def _schema(text: str) -> str:
     try:
         found = json.loads(text)
     except ValueError as error:
         raise wrong("jsonschema", f"not JSON: {error}") from None
-    return json.dumps(strict(found))
+    return json.dumps({**strict(found), "x-guidance": COMPACT} if isinstance(found, dict) else found)
 
 
 def _lark(text: str) -> str:

@@ -6,7 +6,7 @@ Environment (cog.yaml's `environment`, or for all models of a server HEARTH_MODE
   MODEL_DOWNLOADS   1: fetch from the Hugging Face hub what isn't there (HF_TOKEN for what asks for a licence)
   MODEL_BACKEND     numpy, transformers, llama_cpp or vllm: that one, instead of the choice below
   MODEL_SLOTS       most generations at a time
-  MODEL_CONTEXT     most tokens of one, for llama.cpp, which sets memory aside for all of them
+  MODEL_CONTEXT     most tokens of one, for llama.cpp and vLLM, which set memory aside for them
   MODEL_THREADS     processors to compute with, for llama.cpp and transformers; all of them where it isn't said
   MODEL_RANDOM      1: tiny random weights where there are none, for tests; the text is noise
 """
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from .tokenizer import Tokenizer
 
 SLOTS = 16
-CONTEXT = 4096
 LARGEST = 256 << 20
 """Bytes of a file that numpy is quick enough for."""
 BACKENDS = {"numpy": "numpy", "transformers": "torch", "llama_cpp": "xllamacpp", "vllm": "vllm"}
@@ -69,7 +68,7 @@ def load(card: Card, environment: Mapping[str, str] = os.environ) -> Engine:
         weights=path,
         kind=card.kind,
         slots=_number(environment, "MODEL_SLOTS", SLOTS),
-        context=_number(environment, "MODEL_CONTEXT", CONTEXT),
+        context=_number(environment, "MODEL_CONTEXT", 1) if environment.get("MODEL_CONTEXT") else None,
         threads=_number(environment, "MODEL_THREADS", _processors()),
     )
     source, words = _opened(plan)
@@ -119,7 +118,7 @@ def _opened(plan: Plan) -> tuple[Source, Tokenizer]:
         from .backends.vllm import Vllm
 
         words = _tokenizer(plan.weights)
-        return Vllm(plan.weights, words, slots=plan.slots), words
+        return Vllm(plan.weights, words, slots=plan.slots, context=plan.context), words
     from .apart import Process  # that process itself does without an event loop
 
     process = Process(plan)

@@ -92,7 +92,7 @@ class Scheduler:
             self._feed(work)
         now, crowded = self._clock(), bool(self._said)
         for sequence in self._active:
-            if sequence.telling.due(now, crowded=crowded):
+            if sequence.telling.due(now, beside=len(self._active), crowded=crowded):
                 self._tell(sequence, now)
         said, self._said = self._said, []
         return said

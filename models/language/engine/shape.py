@@ -26,6 +26,12 @@ class Shape:
             raise wrong(given[1], f"the text can't have the shape of {given[0]} as well: send one of them")
 
     @property
+    def name(self) -> str | None:
+        """Which of them is given."""
+        names = ("jsonschema", "grammar", "regex", "choices", "tools")
+        return next((name for name in names if getattr(self, name) is not None), None)
+
+    @property
     def free(self) -> bool:
         """Any text will do."""
         return not self.tools and self.jsonschema is self.grammar is self.regex is self.choices is None

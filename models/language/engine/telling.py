@@ -13,6 +13,8 @@ PACE = 0.02
 """Seconds that a word waits at most for the next ones: fifty times a second is as often as anybody looks."""
 SHARE = 0.5
 """And no longer than this part of the time since the text began."""
+MOST = 2000
+"""Times a second that words of all texts together are told. Beyond, whoever hands them on would hold up the model."""
 
 
 class Telling:
@@ -31,11 +33,12 @@ class Telling:
         """It begins, or ends."""
         return self._held is not None and (self._began is None or self._held.ended is not None)
 
-    def due(self, now: float, *, crowded: bool) -> bool:
-        """`crowded`: there is something urgent to tell of another text, which is sooner heard alone."""
+    def due(self, now: float, *, beside: int, crowded: bool = False) -> bool:
+        """`beside`: how many texts are being made. `crowded`: there is something urgent to tell of another one, which
+        is sooner heard alone."""
         if self._held is None or self._began is None:
             return False
-        wait = min(PACE, SHARE * (self._last - self._began))
+        wait = min(max(PACE, beside / MOST), SHARE * (self._last - self._began))
         return now - self._last >= (wait + PACE if crowded else wait)
 
     def take(self, now: float) -> Piece | None:

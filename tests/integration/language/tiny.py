@@ -1,6 +1,6 @@
 """Tiny models of random weights, in folders as `save_pretrained` leaves them.
 
-Also a program, for an environment that has torch where the caller's hasn't: `python tiny.py t5|llava FOLDER`.
+Also a program, for an environment that has torch where the caller's hasn't: `python tiny.py llama|t5|llava FOLDER`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,16 @@ SMALL = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "nu
 IMAGE = 259
 """The token that a picture takes the place of."""
 PATCHES = 16
+
+
+def llama(path: Path) -> Path:
+    """With heads of a size that vLLM has on processors."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(0)
+    common = {**SMALL, "hidden_size": 128, "num_key_value_heads": 2, "max_position_embeddings": 256}
+    return save(sharpened(LlamaForCausalLM(LlamaConfig(vocab_size=259, eos_token_id=1, **common))), path)
 
 
 def t5(path: Path) -> Path:
@@ -73,7 +83,7 @@ def save(model: Any, path: Path, more: Sequence[str] = ()) -> Path:
     return path
 
 
-KINDS: dict[str, Callable[[Path], Path]] = {"t5": t5, "llava": llava}
+KINDS: dict[str, Callable[[Path], Path]] = {"llama": llama, "t5": t5, "llava": llava}
 
 if __name__ == "__main__":
     KINDS[sys.argv[1]](Path(sys.argv[2]))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from engine.job import Piece
 from engine.scheduler import Scheduler
-from engine.telling import PACE, Telling
+from engine.telling import MOST, PACE, Telling
 
 from .test_scheduler import Counting, Words, job
 
@@ -112,7 +112,7 @@ def test_what_was_held_comes_before_the_error() -> None:
 def test_nothing_is_due_where_nothing_is_held(crowded: bool) -> None:
     telling = Telling()
     assert not telling.urgent
-    assert not telling.due(1.0, crowded=crowded)
+    assert not telling.due(1.0, beside=1, crowded=crowded)
     assert telling.take(1.0) is None
 
 
@@ -129,3 +129,18 @@ def test_a_text_begins_with_its_first_words_not_with_its_first_token() -> None:
     telling.add(Piece("b", 4, 3, "stop", False))
     assert telling.urgent
     assert telling.take(0.2) == Piece("ab", 4, 3, "stop", False)
+
+
+@pytest.mark.parametrize(("beside", "least"), [(1, PACE), (40, PACE), (256, 256 / MOST)])
+def test_many_texts_are_told_less_often(beside: int, least: float) -> None:
+    """So that all of them together keep whoever hands them on busy, and no busier."""
+    telling, now = Telling(), 0.0
+    times = []
+    for token in range(1, 4000):
+        now += 0.001
+        telling.add(Piece("a", token, 1))
+        if telling.urgent or telling.due(now, beside=beside):
+            telling.take(now)
+            times.append(now)
+    waits = [after - before for before, after in itertools.pairwise(times)]
+    assert waits[-1] == pytest.approx(least, abs=0.0015)

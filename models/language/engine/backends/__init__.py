@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from .base import Backend, Plan
 
+CONTEXT = 4096
+"""Tokens of one sequence by llama.cpp, unless somebody says something else."""
+
 
 def opened(plan: Plan) -> Backend:
     """The backend with its weights. Raises ModelError."""
@@ -15,7 +18,7 @@ def opened(plan: Plan) -> Backend:
     if plan.backend == "llama_cpp":
         from .llama_cpp import LlamaCpp
 
-        return LlamaCpp(plan.weights, slots=plan.slots, context=plan.context, threads=plan.threads)
+        return LlamaCpp(plan.weights, slots=plan.slots, context=plan.context or CONTEXT, threads=plan.threads)
     from . import transformers
 
     kinds = {"causal": transformers.Causal, "seq2seq": transformers.Seq2Seq, "llava": transformers.Llava}

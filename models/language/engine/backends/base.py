@@ -27,8 +27,8 @@ class Plan:
     kind: Kind
     slots: int
     """Most sequences at a time."""
-    context: int
-    """Most tokens of one, where memory is set aside for all of them."""
+    context: int | None
+    """Most tokens of one, where somebody has said so."""
     threads: int
     """Processors to compute with."""
 
