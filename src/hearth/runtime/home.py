@@ -9,29 +9,23 @@ so nothing that can be written may lead into it:
 3. Root is not bound by permissions. As root, only files beyond ROOT_COPY are linked: a copy of such weights
    would cost seconds and disk at each start, and a model that overwrites them in place is a rare thing.
 4. Everything else is cloned where the file system shares blocks between copies (btrfs, XFS), else copied.
-
-Why its temporary folder has a second, short name: the path of a Unix socket has room for 107 characters, and libraries
-make theirs in there (`multiprocessing.Manager`, ZeroMQ, vLLM).
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import secrets
 import shutil
 import stat
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
+
+from hearth.runtime.shortcuts import Shortcuts
 
 SMALL = 1024 * 1024
 """Bytes. Copying this much takes about as long as asking for a clone."""
 ROOT_COPY = 256 * 1024 * 1024
-_SHORT = "h-"
-"""How short names begin."""
 _FICLONE = 0x40049409
 """linux/fs.h: share the blocks of another file."""
 
@@ -39,9 +33,9 @@ _FICLONE = 0x40049409
 class Home:
     """`make` creates it; `remove` deletes it, whatever the model did to it."""
 
-    def __init__(self, path: Path, prefix: str | None = None) -> None:
-        """`prefix`: of the temporary folder's short name, without which it has none."""
-        self.path, self._prefix = path, prefix
+    def __init__(self, path: Path, shortcuts: Shortcuts | None = None) -> None:
+        """`shortcuts` give the temporary folder a short name."""
+        self.path, self._shortcuts = path, shortcuts
         self.source = path / "src"
         self.tmp = self._tmp = path / "tmp"
         self.out = path / "out"
@@ -69,8 +63,8 @@ class Home:
         self.path.mkdir(mode=0o700, parents=True)
         self._tmp.mkdir()
         self.out.mkdir()
-        if self._prefix is not None:
-            self.tmp = _shortened(self._tmp, self._prefix)
+        if self._shortcuts is not None:
+            self.tmp = self._shortcuts.make(self._tmp)
         _copy_tree(source, self.source)
 
     def remove(self) -> None:
@@ -92,28 +86,6 @@ class Home:
             shutil.rmtree(self.path, onexc=permit)
         else:
             shutil.rmtree(self.path, onerror=lambda function, path, info: permit(function, path, info[1]))
-
-
-def forget(prefix: str, but: str) -> None:
-    """Remove the short names that begin with `prefix`, except with `but`."""
-    for name in _short_names().glob(f"{_SHORT}{prefix}*"):
-        if name.is_symlink() and not name.name.startswith(_SHORT + but):
-            with contextlib.suppress(OSError):  # another user's
-                name.unlink()
-
-
-def _shortened(folder: Path, prefix: str) -> Path:
-    name = _short_names() / f"{_SHORT}{prefix}{secrets.token_hex(4)}"
-    try:
-        name.symlink_to(folder)
-    except OSError:  # a system without links, or a full disk
-        return folder
-    return name
-
-
-def _short_names() -> Path:
-    shortest = Path("/tmp")
-    return shortest if shortest.is_dir() else Path(tempfile.gettempdir())
 
 
 def _copy_tree(source: Path, target: Path) -> None:

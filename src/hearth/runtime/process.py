@@ -17,11 +17,12 @@ from hearth.runtime.activity import Activity
 from hearth.runtime.base import InstanceSpec, Tell, Zygote
 from hearth.runtime.boot import ATTEMPTS, DEAF_ATTEMPTS, Boot, Deaf, PortTaken
 from hearth.runtime.group import END_PATIENCE
-from hearth.runtime.home import Home, forget
+from hearth.runtime.home import Home
 from hearth.runtime.instance import ProcessInstance
 from hearth.runtime.limits import Enforcer, InstanceLimits
 from hearth.runtime.owner import RUN, SERVER, Owner
 from hearth.runtime.processes import Process
+from hearth.runtime.shortcuts import Shortcuts
 from hearth.runtime.warming import Warming
 from hearth.runtime.zygotes import Zygotes
 
@@ -55,6 +56,7 @@ class ProcessRuntime:
         self._owner = owner or Owner.of(self._root)
         self._instances = self._root / "instances"
         self._own = self._instances / self._owner.run
+        self._shortcuts = Shortcuts(self._root, self._owner)
         self._enforcer = Enforcer.detect(limits or InstanceLimits(), self._owner.server[:12])
         self._gpu_memory = gpus.reader()
         self._activity = Activity()
@@ -75,7 +77,7 @@ class ProcessRuntime:
     async def _start(self, spec: InstanceSpec, log: Callable[[str], None], phase: Tell) -> ProcessInstance:
         phase(BootPhase.ENVIRONMENT)
         environment = await self._environment(spec, log)
-        home = Home(self._own / spec.id, self._owner.run_prefix)
+        home = Home(self._own / spec.id, self._shortcuts)
         warming = None
         try:
             await home.furnish(spec.folder, lambda: self._write_schema(home, spec))
@@ -172,7 +174,7 @@ class ProcessRuntime:
             for run in self._instances.iterdir():
                 if run != self._own:
                     Home(run).remove()
-        forget(self._owner.server_prefix, but=self._owner.run_prefix)
+        self._shortcuts.sweep()
         litter.remove_all(self._owner.server_prefix, but=self._owner.run_prefix)
         return killed
 

@@ -232,6 +232,22 @@ async def test_long_output_of_children_is_complete_and_nothing_is_added(models: 
         assert outcome.metrics.keys() == {"predict_time"}
 
 
+async def test_what_the_boot_tells_is_in_no_prediction_s_logs(models: Models) -> None:
+    """On a busy machine coglet passes such a line on when the first prediction runs already."""
+    folder = models.folder(
+        """
+        import subprocess
+        class Predictor:
+            def run(self) -> str:
+                subprocess.run(["/bin/sh", "-c", "echo hearth-phase:setup >&2; echo mine >&2"], check=True)
+                return "done"
+        """
+    )
+    outcome, emissions = await (await models.start(folder)).heard()
+    assert outcome.output == "done"
+    assert texts(emissions) == "mine\n"
+
+
 async def test_context_reaches_the_model(models: Models) -> None:
     context = await models.start("context")
     job = Job(id=ids.sortable(), input={}, context={"tenant": "blue"})

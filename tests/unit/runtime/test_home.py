@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
 import threading
 from pathlib import Path
 
@@ -10,6 +9,8 @@ import pytest
 
 from hearth.runtime import home
 from hearth.runtime.home import Home
+from hearth.runtime.owner import Owner
+from hearth.runtime.shortcuts import Shortcuts
 
 
 @pytest.fixture
@@ -100,40 +101,14 @@ def test_remove_gets_past_locked_folders_and_twice_is_harmless(source: Path, cop
 
 
 def test_the_temporary_folder_has_a_short_name_while_it_lives(source: Path, tmp_path: Path) -> None:
-    made = Home(tmp_path / "two", "somebody-now-")
+    root = tmp_path / "a data folder with quite a long name"
+    made = Home(root / "instances" / "two", Shortcuts(root, Owner.of(root)))
     made.make(source)
-    assert len(str(made.tmp)) < 40
+    assert len(str(made.tmp)) <= 60
     (made.tmp / "note").write_text("here")
-    assert (tmp_path / "two" / "tmp" / "note").read_text() == "here"
+    assert (root / "instances" / "two" / "tmp" / "note").read_text() == "here"
     made.remove()
     assert not os.path.lexists(made.tmp)
-    made.remove()
-
-
-def test_short_names_of_earlier_runs_are_forgotten(source: Path, tmp_path: Path) -> None:
-    whose = f"{secrets.token_hex(6)}-"
-    before, now = (Home(tmp_path / name, f"{whose}{name}-") for name in ("before", "now"))
-    for made in (before, now):
-        made.make(source)
-    other = Home(tmp_path / "other", f"{secrets.token_hex(6)}-")
-    other.make(source)
-    home.forget(whose, but=f"{whose}now-")
-    assert [os.path.lexists(made.tmp) for made in (before, now, other)] == [False, True, True]
-    assert before.path.exists()
-    for made in (now, other):
-        made.remove()
-
-
-def test_where_nothing_can_be_linked_the_long_name_does(
-    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(self: Path, target: Path) -> None:
-        raise PermissionError("no links here")
-
-    monkeypatch.setattr(Path, "symlink_to", refuse)
-    made = Home(tmp_path / "two", "somebody-now-")
-    made.make(source)
-    assert made.tmp == tmp_path / "two" / "tmp"
     made.remove()
 
 
