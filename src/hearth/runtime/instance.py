@@ -7,8 +7,8 @@ import contextlib
 from collections.abc import Callable, Collection
 from typing import Any
 
-from hearth.cog.client import AtCapacity, Coglet, Completed, Event, Log, Metric, Output, Started
 from hearth.cog.boot import MARK as PHASE_MARK
+from hearth.cog.client import AtCapacity, Coglet, Completed, Event, Log, Metric, Output, Started
 from hearth.cog.events import PRINTED_MARK, PRINTED_METRIC
 from hearth.cog.files import BadOutput
 from hearth.errors import InstanceLost, InvalidInput, Shortage, TooLarge, Unavailable
