@@ -58,7 +58,7 @@ def load(card: Card, environment: Mapping[str, str] = os.environ) -> Engine:
 
         path = random_gguf(Path(tempfile.mkdtemp(prefix="random-weights-")) / "random.gguf")
         print(f"WARNING: {card.name} has RANDOM WEIGHTS, made for a test: its text is noise")
-    name = choose(path, environment.get("MODEL_BACKEND", ""))
+    name = choose(path, environment.get("MODEL_BACKEND", ""), card.kind)
     if name == "numpy" and path.stat().st_size > LARGEST:
         print(
             f"{path.name} is large for numpy: add xllamacpp to the model's requirements, and it is many times as quick"
@@ -99,18 +99,21 @@ def find(card: Card, environment: Mapping[str, str]) -> Path | None:
     raise ModelError(_advice(card))
 
 
-def choose(path: Path, forced: str) -> str:
-    """What runs these weights here: vLLM on a GPU, llama.cpp or numpy for GGUF files, transformers otherwise."""
+def choose(path: Path, forced: str, kind: Kind = "causal") -> str:
+    """What runs these weights here: vLLM on a GPU (no pictures, no encoders), llama.cpp or numpy for GGUF files,
+    transformers otherwise."""
     if forced:
         if forced not in BACKENDS:
             raise ModelError(f"MODEL_BACKEND is {forced!r}: use one of {', '.join(BACKENDS)}")
         if not _has(BACKENDS[forced]):
             missing = f"MODEL_BACKEND is {forced}, and the model's requirements have no {BACKENDS[forced]}: add it"
             raise ModelError(missing)
+        if forced == "vllm" and kind != "causal":
+            raise ModelError("MODEL_BACKEND is vllm, which runs models of text alone here: use transformers")
         return forced
     if path.suffix == ".gguf":
         return "llama_cpp" if _has(BACKENDS["llama_cpp"]) else "numpy"
-    return "vllm" if _has("vllm") and _has_gpu() else "transformers"
+    return "vllm" if kind == "causal" and _has("vllm") and _has_gpu() else "transformers"
 
 
 def _opened(plan: Plan) -> tuple[Source, Tokenizer]:

@@ -37,6 +37,15 @@ def test_an_engine_can_be_forced(monkeypatch: pytest.MonkeyPatch) -> None:
         choose(Path("some.gguf"), "other")
 
 
+def test_vllm_gets_no_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loading, "_has", lambda module: True)
+    monkeypatch.setattr(loading, "_has_gpu", lambda: True)
+    assert choose(tmp_path, "") == "vllm"
+    assert choose(tmp_path, "", "llava") == choose(tmp_path, "", "seq2seq") == "transformers"
+    with pytest.raises(ModelError, match="text alone"):
+        choose(tmp_path, "vllm", "llava")
+
+
 @pytest.mark.parametrize("given", ["0", "-1", "many", "1.5"])
 def test_numbers_are_numbers(tmp_path: Path, given: str) -> None:
     path = random_gguf(tmp_path / "random.gguf")
