@@ -28,7 +28,9 @@ from hearth.domain.model import Recipe
 from hearth.errors import InstanceLost, SetupFailed
 from hearth.runtime import processes, zygote, zygotes
 from hearth.runtime.base import InstanceSpec, Job, Outcome
+from hearth.runtime.owner import Owner
 from hearth.runtime.process import ProcessRuntime
+from hearth.runtime.shortcuts import Shortcuts
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="zygotes need /proc")
 
@@ -640,4 +642,6 @@ async def test_a_killed_server_takes_all_with_it(built: Environment, tmp_path: P
         with contextlib.suppress(ProcessLookupError):
             server.kill()
         await server.wait()
+        root = tmp_path / "server"
+        Shortcuts(root, Owner.of(root)).sweep()  # as its next start does
     await ends(pids)
