@@ -146,8 +146,14 @@ class Process(Apart):
 
     def _follow(self) -> None:
         code = self._process.wait()
-        sys.stderr.write(f"the model's process ended with {code}\n")
-        sys.stderr.flush()
-        if code < 0:
-            os.kill(os.getpid(), -code)
-        os._exit(code or 1)
+        follow(f"the model's process ended with {code}", code)
+
+
+def follow(words: str, code: int) -> None:
+    """The model is gone: end as it did, and whoever watches over this process starts another. `code`: as `Popen` has
+    it."""
+    sys.stderr.write(f"{words}\n")
+    sys.stderr.flush()
+    if code < 0:
+        os.kill(os.getpid(), -code)
+    os._exit(code or 1)

@@ -19,7 +19,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from .backends.base import Kind, Plan, Source
 from .engine import Engine
@@ -28,6 +28,7 @@ from .errors import ModelError
 if TYPE_CHECKING:
     from .tokenizer import Tokenizer
 
+D = TypeVar("D", int, None)
 SLOTS = 16
 LARGEST = 256 << 20
 """Bytes of a file that numpy is quick enough for."""
@@ -68,7 +69,7 @@ def load(card: Card, environment: Mapping[str, str] = os.environ) -> Engine:
         weights=path,
         kind=card.kind,
         slots=_number(environment, "MODEL_SLOTS", SLOTS),
-        context=_number(environment, "MODEL_CONTEXT", 1) if environment.get("MODEL_CONTEXT") else None,
+        context=_number(environment, "MODEL_CONTEXT", None),
         threads=_number(environment, "MODEL_THREADS", _processors()),
     )
     source, words = _opened(plan)
@@ -144,8 +145,9 @@ def _processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _number(environment: Mapping[str, str], name: str, default: int) -> int:
-    text = environment.get(name) or str(default)
+def _number(environment: Mapping[str, str], name: str, default: D) -> int | D:
+    if not (text := environment.get(name)):
+        return default
     if not text.isdecimal() or int(text) < 1:
         raise ModelError(f"{name} is {text!r}: use a number from 1 on")
     return int(text)

@@ -8,6 +8,9 @@ from typing import Any
 
 from .errors import wrong
 
+_EXCLUSIVE = ("jsonschema", "grammar", "regex", "choices")
+"""One text has one of these at most."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
@@ -21,15 +24,14 @@ class Shape:
     tool_choice: str | dict[str, Any] = "auto"
 
     def __post_init__(self) -> None:
-        given = [name for name in ("jsonschema", "grammar", "regex", "choices") if getattr(self, name) is not None]
+        given = [name for name in _EXCLUSIVE if getattr(self, name) is not None]
         if len(given) > 1:
             raise wrong(given[1], f"the text can't have the shape of {given[0]} as well: send one of them")
 
     @property
     def name(self) -> str | None:
         """Which of them is given."""
-        names = ("jsonschema", "grammar", "regex", "choices", "tools")
-        return next((name for name in names if getattr(self, name) is not None), None)
+        return next((name for name in (*_EXCLUSIVE, "tools") if getattr(self, name) is not None), None)
 
     @property
     def free(self) -> bool:

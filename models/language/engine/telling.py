@@ -1,7 +1,7 @@
 """When a text's words are told.
 
 Each word that is told costs four processes and a network something, and the shortest steps take 2 ms: telling every
-token by itself would cost more than nobody sees. So words that come fast are told together. A beginning and an end wait
+token by itself would cost much that nobody sees. So words that come fast are told together. A beginning and an end wait
 for nothing, and the first words come nearly one by one.
 """
 

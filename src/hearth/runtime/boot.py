@@ -236,10 +236,11 @@ class Boot:
         )
 
     def _printed(self, origin: Origin, text: str) -> None:
-        if self._instance is not None:
+        if text.startswith(cog_boot.MARK):
+            if self._instance is None:  # else coglet passed it on late
+                self._tell(text.removeprefix(cog_boot.MARK).strip())
+        elif self._instance is not None:
             self._instance.printed(origin, text)
-        elif text.startswith(cog_boot.MARK):
-            self._tell(text.removeprefix(cog_boot.MARK).strip())
         elif origin is Origin.RUNTIME:
             self._runtime_words.add(text)
         else:

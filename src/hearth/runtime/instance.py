@@ -7,7 +7,6 @@ import contextlib
 from collections.abc import Callable, Collection
 from typing import Any
 
-from hearth.cog.boot import MARK as PHASE_MARK
 from hearth.cog.client import AtCapacity, Coglet, Completed, Event, Log, Metric, Output, Started
 from hearth.cog.events import PRINTED_MARK, PRINTED_METRIC
 from hearth.cog.files import BadOutput
@@ -186,8 +185,6 @@ class ProcessInstance:
 
     def printed(self, origin: Origin, text: str) -> None:
         """Takes a line that coglet wrote to stderr."""
-        if text.startswith(PHASE_MARK):
-            return  # of the boot: coglet passed it on late
         if PRINTED_MARK in text:
             text, _, name = text.rpartition(PRINTED_MARK)
             if (marked := self._running.get(name.rstrip())) is not None:

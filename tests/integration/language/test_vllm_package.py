@@ -24,7 +24,8 @@ import pytest
 from hearth.runtime import processes
 from hearth.testing.live import LiveServer
 
-from .test_torch_packages import HERE, LANGUAGE, PATIENCE, Place, has_wheel
+from .test_torch_packages import HERE, LANGUAGE, PATIENCE, Place
+from .test_torch_packages import pytestmark as needs_torch
 
 MODEL = "meta/meta-llama-3-8b-instruct"
 COG = """
@@ -40,11 +41,7 @@ concurrency:
   max: 16
 run: "predict.py:Predictor"
 """
-pytestmark = [
-    pytest.mark.timeout(2 * PATIENCE),
-    pytest.mark.skipif("HEARTH_TEST_TORCH" not in os.environ, reason="minutes: HEARTH_TEST_TORCH=1 runs them"),
-    pytest.mark.skipif(not has_wheel(), reason="PIP_FIND_LINKS names no folder with the packages' torch for CPUs"),
-]
+pytestmark = needs_torch
 
 
 @pytest.fixture(scope="module")

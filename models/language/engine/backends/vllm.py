@@ -6,8 +6,6 @@ Written for the release in `requirements-vllm.txt`; its interface moves. It runs
 from __future__ import annotations
 
 import itertools
-import os
-import sys
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
@@ -19,6 +17,7 @@ import vllm
 from vllm.exceptions import VLLMClientError
 from vllm.sampling_params import StructuredOutputsParams
 
+from ..apart import follow
 from ..errors import wrong
 from ..grammar import lark
 from ..job import Job, Params, Piece, Reason
@@ -68,7 +67,7 @@ class Vllm:
             raise wrong(job.shape.name or "parameters", str(error)) from None
         except Exception:
             if self._engine.errored:
-                _follow()
+                follow("vLLM's engine died", 1)
             raise
         finally:
             self._running -= 1
@@ -101,13 +100,6 @@ class Vllm:
 
     def close(self) -> None:
         self._engine.shutdown()
-
-
-def _follow() -> None:
-    """Its processes are gone for good: end like them, and whoever watches over this one starts another."""
-    sys.stderr.write("vLLM's engine died\n")
-    sys.stderr.flush()
-    os._exit(1)
 
 
 def arguments(params: Params, shape: Shape, ends: frozenset[int]) -> dict[str, Any]:
